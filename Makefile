@@ -1,0 +1,41 @@
+# Two commands on a bare machine: `make demo` and `make test`. Python 3.11 with venv is all they need.
+SHELL := /bin/bash
+PYTHON ?= python3.11
+SERVE := .venv
+TEST := .venv-test
+ARGS ?=
+
+.PHONY: help demo test lint bench pins clean
+help:  ## say what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
+
+demo: $(SERVE)/ready  ## the whole of daogou against a simulated shop, in this terminal
+	$(SERVE)/bin/daogou demo $(ARGS)
+
+test: $(TEST)/ready lint  ## every check and every test, on the real Kafka and the real Valkey
+	$(TEST)/bin/python -m pytest $(ARGS)
+
+lint: $(TEST)/ready  ## style, types and the direction of imports
+	$(TEST)/bin/ruff check .
+	$(TEST)/bin/ruff format --check .
+	$(TEST)/bin/mypy
+	$(TEST)/bin/lint-imports
+
+bench: $(TEST)/ready  ## the first figures: plumbing, freshness, stages of a slate
+	$(TEST)/bin/python -m benchmarks.run $(ARGS)
+
+pins: $(TEST)/ready  ## solve the dependencies again and pin them with hashes
+	UV=$(TEST)/bin/uv requirements/compile.sh
+
+clean:  ## remove both environments and the embedded cluster's data
+	rm -rf $(SERVE) $(TEST) .daogou
+
+# Each environment: a venv, uv pinned by hash, everything else by uv from the pins.
+$(SERVE)/ready: requirements/serve.txt requirements/installer.txt pyproject.toml
+$(TEST)/ready: requirements/test.txt requirements/installer.txt pyproject.toml
+$(SERVE)/ready $(TEST)/ready:
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/installer.txt
+	VIRTUAL_ENV=$(@D) $(@D)/bin/uv pip install --quiet --require-hashes -r $<
+	VIRTUAL_ENV=$(@D) $(@D)/bin/uv pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@

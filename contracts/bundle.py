@@ -1,0 +1,193 @@
+"""A bundle: one immutable folder with everything that a model needs to serve, and the proof that it does.
+
+``manifest.json`` holds the sha256 of every other file; nothing is loaded but bytes whose hash was checked. No
+dates and no paths are in it, so the same checkpoint exported twice has the same digest.
+"""
+
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from contracts.errors import BundleRefused
+from contracts.events import BundleDigest
+from contracts.features import FEATURES, FEATURES_VERSION, HEADS
+
+MANIFEST = "manifest.json"
+ITEM_ENCODER = "item_encoder.onnx"
+RETRIEVER = "retriever.onnx"
+RANKER = "ranker.onnx"
+TOKENIZER = "tokenizer.json"
+ITEM_DELTAS = "items.safetensors"
+SCHEMA = 1
+
+
+class FileEntry(Struct, frozen=True, kw_only=True):
+    """One file of the bundle."""
+
+    name: str
+    sha256: str
+    bytes: int
+
+
+class Tensor(Struct, frozen=True, kw_only=True):
+    """An input or output of a model: axes are sizes, or names where they vary."""
+
+    name: str
+    dtype: str
+    axes: tuple[str | int, ...]
+
+
+class Graph(Struct, frozen=True, kw_only=True):
+    """What one ONNX file takes and gives."""
+
+    file: str
+    opset: int
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+
+
+class Parity(Struct, frozen=True, kw_only=True):
+    """ONNX Runtime against PyTorch on the golden batch."""
+
+    file: str
+    max_abs_difference: float
+    rank_correlation: float
+    top10_kept: float
+    tolerance: float
+
+
+class Figure(Struct, frozen=True, kw_only=True):
+    """A named number: a metric, a version's part, a hyperparameter."""
+
+    name: str
+    value: float
+
+
+class Version(Struct, frozen=True, kw_only=True):
+    """The version of a library that made the bundle."""
+
+    library: str
+    version: str
+
+
+class TrainingFacts(Struct, frozen=True, kw_only=True):
+    """What it was trained on, and how well it did on validation."""
+
+    data_digest: str
+    events: int
+    shoppers: int
+    items: int
+    seed: int
+    metrics: tuple[Figure, ...] = ()
+
+
+class Manifest(Struct, frozen=True, kw_only=True):
+    """Everything one must know to serve the bundle. ``vector_dim`` = ``text_dim`` + ``delta_dim``."""
+
+    schema: int
+    name: str
+    features_version: int
+    features: tuple[str, ...]
+    heads: tuple[str, ...]
+    text_dim: int
+    delta_dim: int
+    max_tokens: int
+    history_limit: int
+    files: tuple[FileEntry, ...]
+    graphs: tuple[Graph, ...]
+    parity: tuple[Parity, ...]
+    training: TrainingFacts
+    versions: tuple[Version, ...]
+
+    @property
+    def vector_dim(self) -> int:
+        """Columns of an item's vector."""
+        return self.text_dim + self.delta_dim
+
+
+class Bundle(Struct, frozen=True):
+    """A verified bundle. ``digest`` is the sha256 of its manifest, which holds those of all its files."""
+
+    folder: Path
+    manifest: Manifest
+    digest: BundleDigest
+
+    def has(self, name: str) -> bool:
+        """Whether the file belongs to the bundle."""
+        return any(entry.name == name for entry in self.manifest.files)
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a file, checked against the manifest as they are read. Raises: BundleRefused."""
+        entry = next((e for e in self.manifest.files if e.name == name), None)
+        if entry is None:
+            raise BundleRefused(f"{self.folder}: {name} is not in the manifest")
+        return _checked(self.folder, entry)
+
+
+def entries(folder: Path, names: tuple[str, ...]) -> tuple[FileEntry, ...]:
+    """The manifest's lines for files that lie in ``folder``."""
+    contents = {name: (folder / name).read_bytes() for name in sorted(names)}
+    return tuple(FileEntry(name=n, sha256=sha256(c).hexdigest(), bytes=len(c)) for n, c in contents.items())
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> Bundle:
+    """Seal a folder: write the manifest (canonical JSON) and read everything back."""
+    ordered = msgspec.json.encode(manifest, order="deterministic")
+    (folder / MANIFEST).write_bytes(msgspec.json.format(ordered, indent=1) + b"\n")
+    return open_bundle(folder)
+
+
+def open_bundle(folder: Path) -> Bundle:
+    """Verify a folder whole: every file, its size, its hash, nothing missing, nothing more.
+
+    Raises:
+        BundleRefused: naming the file that differs, and how.
+    """
+    manifest, digest = _manifest(folder)
+    _check_versions(folder, manifest)
+    for entry in manifest.files:
+        _checked(folder, entry)
+    known = {entry.name for entry in manifest.files} | {MANIFEST}
+    strangers = sorted(path.name for path in folder.iterdir() if path.name not in known)
+    if strangers:
+        raise BundleRefused(f"{folder}: {', '.join(strangers)} is not in the manifest; a bundle is never added to")
+    return Bundle(folder, manifest, digest)
+
+
+def _manifest(folder: Path) -> tuple[Manifest, BundleDigest]:
+    try:
+        raw = (folder / MANIFEST).read_bytes()
+        return msgspec.json.decode(raw, type=Manifest), BundleDigest(sha256(raw).hexdigest())
+    except OSError as error:
+        raise BundleRefused(f"{folder}: {MANIFEST} cannot be read ({error.strerror}); is this a bundle?") from error
+    except msgspec.DecodeError as error:
+        raise BundleRefused(f"{folder}: {MANIFEST} is not a manifest: {error}") from error
+
+
+def _check_versions(folder: Path, manifest: Manifest) -> None:
+    if manifest.schema != SCHEMA:
+        raise BundleRefused(f"{folder}: manifest schema {manifest.schema}; this daogou reads {SCHEMA}")
+    if (manifest.features_version, manifest.features) != (FEATURES_VERSION, FEATURES):
+        raise BundleRefused(
+            f"{folder}: made for features version {manifest.features_version}; "
+            f"this daogou computes {FEATURES_VERSION}: export the checkpoint again after training it again"
+        )
+    if manifest.heads[: len(HEADS)] != HEADS:
+        raise BundleRefused(f"{folder}: heads {manifest.heads}; they must begin with {HEADS}")
+
+
+def _checked(folder: Path, entry: FileEntry) -> bytes:
+    path = folder / entry.name
+    if Path(entry.name).name != entry.name or path.is_symlink():
+        raise BundleRefused(f"{folder}: {entry.name!r} is no plain file of the bundle")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise BundleRefused(f"{folder}: {entry.name} cannot be read ({error.strerror})") from error
+    if len(content) != entry.bytes:
+        raise BundleRefused(f"{folder}: {entry.name} has {len(content):,} bytes, the manifest says {entry.bytes:,}")
+    if sha256(content).hexdigest() != entry.sha256:
+        raise BundleRefused(f"{folder}: {entry.name} is not the file that the manifest was made for (sha256 differs)")
+    return content

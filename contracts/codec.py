@@ -1,0 +1,120 @@
+"""The only place where bytes become Structs, and Structs bytes.
+
+JSON on topics (people and other programs read them), msgpack in Redis (only we do).
+"""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import msgspec
+
+from contracts.dialects import to_event
+from contracts.errors import Oversize, Reason, Unacceptable, Unreadable
+from contracts.events import AnyEvent, Event
+from contracts.messages import CatalogueItem, Embedding, Slate
+from contracts.profile import Profile
+
+Header = tuple[str, bytes]
+
+EVENT_LIMIT = 1_000_000
+EARLIEST_MS = 946_684_800_000  # 2000-01-01: no shop's clickstream is older
+FUTURE_MS = 86_400_000  # a clock may be wrong by a day, not by more
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+_json = msgspec.json.Encoder()
+_msgpack = msgspec.msgpack.Encoder()
+_profile = msgspec.msgpack.Decoder(Profile)
+_item = msgspec.json.Decoder(CatalogueItem)
+_embedding = msgspec.msgpack.Decoder(Embedding)
+_slate = msgspec.json.Decoder(Slate)
+
+
+def decode_event(
+    value: bytes | None,
+    key: bytes | None,
+    headers: Sequence[Header],
+    timestamp_ms: int,
+    limit: int = EVENT_LIMIT,
+) -> AnyEvent:
+    """One record of the clickstream as an event, whatever its dialect.
+
+    ``timestamp_ms`` is the record's own time in Kafka: an event that claims to be from a little after it is
+    clamped to it (a shop's clock may be fast).
+
+    Raises:
+        BadInput: with the stable reason, where the record can never be an event.
+    """
+    if not value:
+        raise Unreadable(Reason.EMPTY, "the record has no value; an event is a JSON object")
+    if len(value) > limit:
+        raise Oversize(Reason.OVERSIZE, f"{len(value):,} bytes; the limit of an event is {limit:,}")
+    event = to_event(value, headers)
+    _check_key(event, key)
+    return _with_possible_time(event, timestamp_ms)
+
+
+def _check_key(event: Event, key: bytes | None) -> None:
+    if key != event.user_id.encode():
+        raise Unacceptable(
+            Reason.KEY_MISMATCH,
+            "the record's key is not the event's user_id; key the clickstream by user id, or order is lost",
+        )
+
+
+def _with_possible_time(event: AnyEvent, timestamp_ms: int) -> AnyEvent:
+    if not EARLIEST_MS <= event.time_ms <= timestamp_ms + FUTURE_MS:
+        raise Unacceptable(
+            Reason.IMPOSSIBLE_TIME,
+            f"time_ms {event.time_ms} is before 2000 or more than a day after its arrival ({timestamp_ms}); "
+            "it is Unix time in milliseconds",
+        )
+    return event if event.time_ms <= timestamp_ms else msgspec.structs.replace(event, time_ms=timestamp_ms)
+
+
+def encode_json(message: msgspec.Struct) -> bytes:
+    """An event, a slate or an item as it goes on a topic."""
+    return _json.encode(message)
+
+
+def decode_item(value: bytes, limit: int = EVENT_LIMIT) -> CatalogueItem:
+    """One catalogue record. Raises: BadInput."""
+    if len(value) > limit:
+        raise Oversize(Reason.OVERSIZE, f"{len(value):,} bytes; the limit of an item is {limit:,}")
+    return _read(_item, value)
+
+
+def decode_slate(value: bytes) -> Slate:
+    """One slate. Raises: BadInput."""
+    return _read(_slate, value)
+
+
+def encode_embedding(embedding: Embedding) -> bytes:
+    """An item's vector as it goes on its topic (msgpack: it is a vector, nobody reads it by eye)."""
+    return _msgpack.encode(embedding)
+
+
+def decode_embedding(value: bytes) -> Embedding:
+    """One vector. Raises: BadInput."""
+    return _read(_embedding, value)
+
+
+def encode_profile(profile: Profile) -> bytes:
+    """A profile as it lies in Redis."""
+    return _msgpack.encode(profile)
+
+
+def decode_profile(value: bytes) -> Profile:
+    """A profile out of Redis. Raises: BadInput."""
+    return _read(_profile, value)
+
+
+def _read(decoder: msgspec.json.Decoder[S] | msgspec.msgpack.Decoder[S], value: bytes) -> S:
+    try:
+        return decoder.decode(value)
+    except msgspec.ValidationError as error:
+        raise Unreadable(Reason.INVALID_FIELD, str(error)) from error
+    except UnicodeDecodeError as error:
+        raise Unreadable(Reason.NOT_UTF8, str(error)) from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Unreadable(Reason.NOT_JSON, str(error)) from error

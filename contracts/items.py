@@ -1,0 +1,167 @@
+"""The catalogue as arrays, one row an item: what features, sources and filters read without a Python loop.
+
+Rows are never reused, so a row number stays true for the life of the process. One thread at a time.
+"""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.events import ItemId
+from contracts.messages import CatalogueItem
+
+Floats = NDArray[np.float32]
+Rows = NDArray[np.int32]
+Bools = NDArray[np.bool_]
+
+NO_ROW = -1
+CATEGORY_LEVELS = 3
+
+
+def text_of(item: CatalogueItem) -> str:
+    """The text that the encoder reads: title, category, brand, description."""
+    parts = (item.title, " > ".join(item.category), item.brand, item.description)
+    return ". ".join(part for part in parts if part)
+
+
+def text_digest(item: CatalogueItem) -> str:
+    """16 hex digits that change when the text does."""
+    return blake2b(text_of(item).encode(), digest_size=8).hexdigest()
+
+
+class ItemTable:
+    """Items by row. ``vectors`` [rows, dim] float32: the text embedding, then the trained id delta (zeros if unknown).
+
+    Arrays grow by doubling; the properties show only the rows in use.
+    """
+
+    def __init__(self, dim: int, capacity: int = 1024) -> None:
+        self.dim = dim
+        self.row_of: dict[ItemId, int] = {}
+        self.items: list[CatalogueItem | None] = []
+        self._codes: dict[str, int] = {"": 0}
+        self._vectors = np.zeros((capacity, dim), np.float32)
+        self._has_vector = np.zeros(capacity, bool)
+        self._has_text = np.zeros(capacity, bool)
+        self._available = np.zeros(capacity, bool)
+        self._prices = np.full(capacity, np.nan, np.float32)
+        self._categories = np.zeros((capacity, CATEGORY_LEVELS), np.int32)
+        self._brands = np.zeros(capacity, np.int32)
+        self._groups = np.zeros(capacity, np.int32)
+        self._added_ms = np.zeros(capacity, np.int64)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __contains__(self, item_id: ItemId) -> bool:
+        row = self.row_of.get(item_id, NO_ROW)
+        return row != NO_ROW and self.items[row] is not None
+
+    @property
+    def vectors(self) -> Floats:
+        """[rows, dim]: what the model reads for an item."""
+        return self._vectors[: len(self.items)]
+
+    @property
+    def has_vector(self) -> Bools:
+        """[rows]: embedded, so it can be scored."""
+        return self._has_vector[: len(self.items)]
+
+    @property
+    def has_text(self) -> Bools:
+        """[rows]: the item has words at all."""
+        return self._has_text[: len(self.items)]
+
+    @property
+    def available(self) -> Bools:
+        """[rows]: in the catalogue and in stock."""
+        return self._available[: len(self.items)]
+
+    @property
+    def prices(self) -> Floats:
+        """[rows]: nan where unknown."""
+        return self._prices[: len(self.items)]
+
+    @property
+    def categories(self) -> Rows:
+        """[rows, levels]: a code for each path of levels from the widest down; 0 where there is none."""
+        return self._categories[: len(self.items)]
+
+    @property
+    def brands(self) -> Rows:
+        """[rows]: a code for each brand; 0 where there is none."""
+        return self._brands[: len(self.items)]
+
+    @property
+    def groups(self) -> Rows:
+        """[rows]: a code for the product that an item is a variant of; 0 where it is no variant."""
+        return self._groups[: len(self.items)]
+
+    @property
+    def added_ms(self) -> NDArray[np.int64]:
+        """[rows]: Unix milliseconds; 0 where unknown."""
+        return self._added_ms[: len(self.items)]
+
+    def rows(self, items: Sequence[ItemId]) -> Rows:
+        """The rows of items, -1 where unknown or deleted."""
+        find, known = self.row_of.get, self.items
+        found = [find(item, NO_ROW) for item in items]
+        return np.array([r if r >= 0 and known[r] is not None else NO_ROW for r in found], np.int32)
+
+    def upsert(self, item: CatalogueItem) -> int:
+        """Put an item in, or its new state; its vector stays until another is set. Returns its row."""
+        row = self._row(ItemId(item.item_id))
+        self.items[row] = item
+        self._available[row] = item.available
+        self._has_text[row] = bool(text_of(item))
+        self._prices[row] = np.nan if item.price is None else item.price
+        self._categories[row] = self._path_codes(item.category)
+        self._brands[row] = self._code("brand", item.brand)
+        self._groups[row] = self._code("group", item.group or "")
+        self._added_ms[row] = item.added_ms or 0
+        return row
+
+    def delete(self, item_id: ItemId) -> None:
+        """Take an item out; its row stays empty. Unknown ids are fine: a compacted topic repeats its tombstones."""
+        row = self.row_of.get(item_id)
+        if row is not None:
+            self.items[row] = None
+            self._available[row] = False
+
+    def set_vector(self, item_id: ItemId, vector: Floats) -> None:
+        """Set what the model reads for an item, [dim] float32."""
+        row = self._row(item_id)
+        self._vectors[row] = vector
+        self._has_vector[row] = True
+
+    def forget_vectors(self) -> None:
+        """Another encoder came: nothing is embedded any more."""
+        self._has_vector[:] = False
+
+    def _row(self, item_id: ItemId) -> int:
+        row = self.row_of.get(item_id)
+        if row is not None:
+            return row
+        if len(self.items) == len(self._available):
+            self._grow()
+        self.row_of[item_id] = len(self.items)
+        self.items.append(None)
+        return len(self.items) - 1
+
+    def _grow(self) -> None:
+        for name, array in list(vars(self).items()):
+            if isinstance(array, np.ndarray):
+                setattr(self, name, np.concatenate([array, _empty_like(array)]))
+
+    def _path_codes(self, category: Sequence[str]) -> list[int]:
+        paths = [" > ".join(category[: depth + 1]) if depth < len(category) else "" for depth in range(CATEGORY_LEVELS)]
+        return [self._code("category", path) for path in paths]
+
+    def _code(self, space: str, name: str) -> int:
+        return self._codes.setdefault(f"{space}\0{name}", len(self._codes)) if name else 0
+
+
+def _empty_like(array: NDArray[np.generic]) -> NDArray[np.generic]:
+    return np.full_like(array, np.nan) if array.dtype == np.float32 and array.ndim == 1 else np.zeros_like(array)

@@ -1,0 +1,209 @@
+"""The settings tree: frozen, read from ``DAOGOU_*`` (nested by ``__``), every field with its meaning.
+
+The only place that reads the environment. Settings that are unsafe outside development are refused at start.
+"""
+
+from enum import Enum
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from contracts.errors import SettingsRefused
+
+
+class Environment(Enum):
+    """Where daogou runs. Development allows what production refuses."""
+
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+class Security(Enum):
+    """Kafka's ``security.protocol``. PLAIN over plaintext is not offered at all."""
+
+    PLAINTEXT = "PLAINTEXT"
+    SSL = "SSL"
+    SASL_SSL = "SASL_SSL"
+
+
+class Provider(Enum):
+    """Where the models run. CUDA is asserted: there is no silent fallback."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+Seconds = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class KafkaSettings(_Section):
+    """How to reach Kafka."""
+
+    bootstrap_servers: str = "127.0.0.1:9092"
+    """Comma-separated host:port."""
+    security: Security = Security.PLAINTEXT
+    """PLAINTEXT is refused in production."""
+    username: str = ""
+    """SCRAM-SHA-512 user (SASL_SSL)."""
+    password: SecretStr = SecretStr("")
+    """SCRAM-SHA-512 password (SASL_SSL)."""
+    ca_file: Path | None = None
+    """PEM file of the authority that signed the brokers' certificates; None: the system's."""
+    topic_prefix: str = Field("", pattern=r"^[a-zA-Z0-9._-]{0,64}$")
+    """Put before every topic's name, so that several shops can share a cluster."""
+    partitions: Annotated[int, Field(ge=1, le=1024)] = 6
+    """Partitions of the clickstream. Frozen once there are profiles: changing it is a rebuild."""
+    replication: Annotated[int, Field(ge=1, le=9)] = 1
+    """Copies of each partition; 3 in production."""
+    request_timeout: Seconds = 10.0
+    """Seconds until a start-up call to Kafka counts as failed."""
+
+
+class RedisSettings(_Section):
+    """How to reach Redis or Valkey, and how profiles lie there."""
+
+    url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    """redis:// or rediss:// with user, password, host, port, database."""
+    profile_ttl_days: Annotated[float, Field(gt=0, le=3650)] = 90
+    """A profile that nobody touches for so long is gone."""
+    wait_for_disk: bool = True
+    """Commit to Kafka only once the batch is on Redis's disk (WAITAOF). False where Redis has no AOF."""
+    disk_timeout: Seconds = 5.0
+    """Seconds to wait for the disk before trying again."""
+    timeout: Seconds = 2.0
+    """Seconds until one call counts as failed."""
+
+
+class StreamSettings(_Section):
+    """How a worker reads, and when it gives up."""
+
+    group: str = "daogou"
+    """Kafka consumer group of the workers."""
+    batch: Annotated[int, Field(ge=1, le=10_000)] = 512
+    """Most records of one batch."""
+    commit_interval: Seconds = 1.0
+    """Seconds between commits."""
+    statistics_interval: Seconds = 1.0
+    """Seconds between flushes of what all shoppers teach."""
+    retries: Count = 8
+    """Attempts at a batch before the worker ends."""
+    stuck_after: Seconds = 60.0
+    """Seconds without progress, though there is work, after which the process ends with a message."""
+    session_timeout: Seconds = 10.0
+    """Seconds after which Kafka gives a silent worker's partitions to the others."""
+    event_limit: Count = 1_000_000
+    """Bytes; larger events are dead-lettered."""
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """Port of /metrics and /health on the loopback interface; 0: none."""
+
+
+class EngineSettings(_Section):
+    """What a slate is made of."""
+
+    slate_size: Annotated[int, Field(ge=1, le=200)] = 10
+    """Items of a slate."""
+    candidates: Annotated[int, Field(ge=10, le=5000)] = 100
+    """Most candidates that the ranker scores for one slate."""
+    per_source: Annotated[int, Field(ge=1, le=1000)] = 40
+    """Most candidates of one source."""
+    seen_window: Annotated[int, Field(ge=0, le=100)] = 5
+    """So many of the last viewed items are not shown again at once."""
+    click_value: Annotated[float, Field(ge=0)] = 1.0
+    """Worth of a click in an item's score."""
+    cart_value: Annotated[float, Field(ge=0)] = 2.0
+    """Worth of a cart addition."""
+    purchase_value: Annotated[float, Field(ge=0)] = 5.0
+    """Worth of a purchase."""
+    category_penalty: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """How much of its score an item loses for each one of its category above it."""
+    brand_penalty: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """How much of its score an item loses for each one of its brand above it."""
+    temperature: Annotated[float, Field(ge=0, le=10)] = 0.0
+    """How freely slots are drawn: 0 takes the best, more explores. The draw's probability is in the slate."""
+    deadline: Seconds = 5.0
+    """Seconds after which a late slate is dropped and counted; the event is folded all the same."""
+
+
+class ModelSettings(_Section):
+    """Which bundle scores, and where."""
+
+    bundle: Path | None = None
+    """Folder of the bundle; None: the demo's own."""
+    provider: Provider = Provider.CPU
+    """cpu or cuda; cuda is asserted."""
+    threads: Annotated[int, Field(ge=1, le=256)] = 1
+    """Threads of one forward."""
+
+
+class Settings(BaseSettings):
+    """All settings. ``DAOGOU_KAFKA__BOOTSTRAP_SERVERS=broker:9092`` sets ``kafka.bootstrap_servers``."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DAOGOU_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+    )
+
+    environment: Environment = Environment.DEVELOPMENT
+    """development or production."""
+    log_json: bool = False
+    """One JSON object a line instead of words for people."""
+    kafka: KafkaSettings = KafkaSettings()
+    """How to reach Kafka."""
+    redis: RedisSettings = RedisSettings()
+    """How to reach Redis."""
+    stream: StreamSettings = StreamSettings()
+    """How a worker reads."""
+    engine: EngineSettings = EngineSettings()
+    """What a slate is made of."""
+    model: ModelSettings = ModelSettings()
+    """Which bundle scores."""
+
+    @model_validator(mode="after")
+    def _safe(self) -> "Settings":
+        if self.environment is Environment.PRODUCTION:
+            _refuse(self.kafka.security is Security.PLAINTEXT, "kafka.security", "SSL or SASL_SSL in production")
+            _refuse(self.kafka.replication < 2, "kafka.replication", "at least 2 in production")
+            _refuse(not self.redis.wait_for_disk, "redis.wait_for_disk", "true in production")
+        has_login = bool(self.kafka.username and self.kafka.password.get_secret_value())
+        _refuse(self.kafka.security is Security.SASL_SSL and not has_login, "kafka.username",
+                "set, with kafka.password, for SASL_SSL")  # fmt: skip
+        return self
+
+
+def _refuse(wrong: bool, name: str, must_be: str) -> None:
+    if wrong:
+        raise ValueError(f"{name} must be {must_be}")
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings from the environment, with ``overrides`` (nested dicts) before it.
+
+    Raises:
+        SettingsRefused: naming each setting that is wrong and what it may be.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise SettingsRefused("; ".join(_explain(e) for e in error.errors(include_url=False))) from error
+
+
+def _explain(error: Any) -> str:
+    name = ".".join(str(part) for part in error["loc"])
+    variable = "DAOGOU_" + "__".join(str(part) for part in error["loc"]).upper()
+    return f"{name} ({variable}): {error['msg']}" if name else str(error["msg"])
+
+
+def engine_digest(settings: EngineSettings) -> str:
+    """16 hex digits that change when any engine setting does; part of each recommendation's id."""
+    return sha256(settings.model_dump_json().encode()).hexdigest()[:16]

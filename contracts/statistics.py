@@ -1,0 +1,181 @@
+"""What all shoppers together teach: what follows what, and what is trending. Counts that decay, learned live.
+
+One event teaches pairs (an item seen shortly before -> this item) and a trend. Counts decay by half every
+``half_life``; forward decay (Cormode et al., 2009) writes them inflated by ``2 ** ((t - landmark) / half_life)``,
+so that they can be summed in any order, anywhere, and are deflated only when read.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.events import AnyEvent, ItemId, Kind, items_of, kind_of
+from contracts.items import NO_ROW, ItemTable, Rows
+from contracts.profile import Profile
+
+WINDOW = 10
+NEIGHBOURS = 50
+LANDMARK_MS = 1_735_689_600_000  # 2025-01-01; with 14 days of half-life good from 1987 to 2063
+HALF_LIFE_MS = 14 * 86_400_000
+
+#: How much an event says about its item. What is not here teaches nothing.
+WEIGHTS = {
+    Kind.CLICK: 1.0, Kind.VIEW: 1.0, Kind.WISHLIST: 2.0, Kind.CART_ADD: 3.0, Kind.PURCHASE: 5.0, Kind.REVIEW: 3.0,
+}  # fmt: skip
+
+Scores = NDArray[np.float64]
+
+
+class Decay(NamedTuple):
+    """Exponential decay, written forward from a landmark."""
+
+    half_life_ms: float = HALF_LIFE_MS
+    landmark_ms: int = LANDMARK_MS
+
+    def inflate(self, time_ms: int) -> float:
+        """What a count of 1 at ``time_ms`` weighs on paper."""
+        return 2.0 ** max(-1000.0, min(1000.0, (time_ms - self.landmark_ms) / self.half_life_ms))
+
+    def deflate(self, now_ms: int) -> float:
+        """The factor that turns paper weights into counts as of ``now_ms``."""
+        return 1.0 / self.inflate(now_ms)
+
+
+class Increments:
+    """What some events taught, summed, in inflated weights: ready to be added to anybody's counts."""
+
+    def __init__(self, decay: Decay) -> None:
+        self.decay = decay
+        self.pairs: defaultdict[ItemId, defaultdict[ItemId, float]] = defaultdict(lambda: defaultdict(float))
+        self.trend: defaultdict[ItemId, float] = defaultdict(float)
+        self.latest_ms = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.trend)
+
+    def learn(self, before: Profile | None, event: AnyEvent) -> None:
+        """Add what ``event`` teaches, given the profile before it (None: a new shopper).
+
+        The item at distance d before it weighs ``1 / sqrt(d)`` (PCTM, RecSys 2026), over distinct items.
+        """
+        weight = WEIGHTS.get(kind_of(event))
+        if weight is None or (before is not None and before.consent is False):
+            return
+        inflated = weight * self.decay.inflate(event.time_ms)
+        self.latest_ms = max(self.latest_ms, event.time_ms)
+        recent = recent_items(before) if before else []
+        for item in items_of(event):
+            self.trend[item] += inflated
+            for distance, earlier in enumerate((i for i in recent if i != item), start=1):
+                self.pairs[earlier][item] += inflated / math.sqrt(distance)
+
+
+def recent_items(profile: Profile, window: int = WINDOW) -> list[ItemId]:
+    """The last distinct items of a shopper, newest first."""
+    return list(dict.fromkeys(reversed(profile.history.items)))[:window]
+
+
+class Statistics:
+    """Counts of all shoppers as arrays beside an ``ItemTable``: trends, and each item's strongest followers.
+
+    Unknown items are kept out: they are not recommended. One thread at a time.
+    """
+
+    def __init__(self, table: ItemTable, decay: Decay | None = None, neighbours: int = NEIGHBOURS) -> None:
+        self.table = table
+        self.decay = decay or Decay()
+        self.latest_ms = 0
+        self._width = neighbours
+        self._to = np.full((0, neighbours), NO_ROW, np.int32)
+        self._weight = np.zeros((0, neighbours))
+        self._trend = np.zeros(0)
+        self._sums: defaultdict[ItemId, dict[ItemId, float]] = defaultdict(dict)
+
+    def add(self, increments: Increments) -> None:
+        """Learn here and now (training, a single process). Workers read back what all taught: ``put_*``."""
+        self.latest_ms = max(self.latest_ms, increments.latest_ms)
+        self._fit()
+        for item, weight in increments.trend.items():
+            row = self.table.row_of.get(item)
+            if row is not None:
+                self._trend[row] += weight
+        for item, followers in increments.pairs.items():
+            sums = self._sums[item]
+            for follower, weight in followers.items():
+                sums[follower] = sums.get(follower, 0.0) + weight
+            self.put_followers(item, sums.items())
+
+    def put_followers(self, item: ItemId, followers: Iterable[tuple[ItemId, float]]) -> None:
+        """Set an item's followers to these inflated weights; the strongest are kept."""
+        self._fit()
+        row = self.table.row_of.get(item)
+        if row is None:
+            return
+        find = self.table.row_of.get
+        known = [(find(other, NO_ROW), weight) for other, weight in followers if other in self.table.row_of]
+        known.sort(key=lambda pair: (-pair[1], pair[0]))
+        self._to[row], self._weight[row] = NO_ROW, 0.0
+        for slot, (other, weight) in enumerate(known[: self._width]):
+            self._to[row, slot], self._weight[row, slot] = other, weight
+
+    def put_trend(self, trend: Iterable[tuple[ItemId, float]], latest_ms: int) -> None:
+        """Set items' trends to these inflated weights."""
+        self._fit()
+        self.latest_ms = max(self.latest_ms, latest_ms)
+        for item, weight in trend:
+            row = self.table.row_of.get(item)
+            if row is not None:
+                self._trend[row] = weight
+
+    def trend(self, now_ms: int) -> Scores:
+        """[rows]: decayed counts as of ``now_ms``."""
+        self._fit()
+        return self._trend * self.decay.deflate(now_ms)
+
+    def followers(self, rows: Rows, kernel: Scores, now_ms: int) -> tuple[NDArray[np.int64], Scores]:
+        """What follows the items of ``rows`` [B, L], weighted by ``kernel`` [L]; -1 is padding.
+
+        Returns ``(keys, scores)`` sorted by key, where ``key = b * len(table) + row`` and the score is the sum over
+        the history of ``kernel * log1p(count)``.
+        """
+        self._fit()
+        to = np.where((rows >= 0)[..., None], self._to[rows], NO_ROW)
+        weight = np.log1p(self._weight[rows] * self.decay.deflate(now_ms)) * kernel[None, :, None]
+        keys = np.arange(len(rows), dtype=np.int64)[:, None, None] * len(self.table) + to
+        valid = to >= 0
+        unique, inverse = np.unique(keys[valid], return_inverse=True)
+        return unique, np.bincount(inverse, weight[valid], minlength=len(unique))
+
+    def _fit(self) -> None:
+        missing = len(self.table) - len(self._trend)
+        if missing > 0:
+            grow = max(missing, len(self._trend))
+            self._to = np.concatenate([self._to, np.full((grow, self._width), NO_ROW, np.int32)])
+            self._weight = np.concatenate([self._weight, np.zeros((grow, self._width))])
+            self._trend = np.concatenate([self._trend, np.zeros(grow)])
+
+
+def look_up(keys: NDArray[np.int64], scores: Scores, wanted: NDArray[np.int64]) -> Scores:
+    """The scores of ``wanted`` keys (any shape) in sorted ``keys``; 0 where absent."""
+    if len(keys) == 0:
+        return np.zeros(wanted.shape)
+    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    return np.where(keys[at] == wanted, scores[at], 0.0)
+
+
+def kernel(length: int = WINDOW, base: float = 0.6) -> Scores:
+    """[length]: how much each of the last items counts, newest first."""
+    return base ** np.arange(length)
+
+
+def sequence_rows(table: ItemTable, profiles: Sequence[Profile], window: int = WINDOW) -> Rows:
+    """[B, window]: the rows of each shopper's last distinct items, newest first, -1 for padding and unknown items."""
+    rows = np.full((len(profiles), window), NO_ROW, np.int32)
+    for b, profile in enumerate(profiles):
+        found = table.rows(recent_items(profile, window))
+        rows[b, : len(found)] = found
+    return rows

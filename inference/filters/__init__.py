@@ -1,0 +1,1 @@
+"""What takes candidates out: one idea a file."""

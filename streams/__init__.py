@@ -1,0 +1,1 @@
+"""Kafka in, Redis state, Kafka out."""

@@ -1,0 +1,1 @@
+"""Logs in, a checkpoint out (PyTorch)."""
