@@ -48,7 +48,7 @@ T = TypeVar("T")
 
 
 class Position(Struct, frozen=True, array_like=True):
-    """Where in the log an event stands. ``epoch`` names one life of the topic: offsets start again when it is re-created."""
+    """Where in the log an event stands. ``epoch`` names one life of the topic: re-created, its offsets start again."""
 
     epoch: str
     partition: int

@@ -7,7 +7,7 @@ import msgspec
 from contracts.errors import Reason, Unreadable
 from contracts.events import AnyEvent
 
-_decoder = msgspec.json.Decoder(AnyEvent)
+_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 
 
 def read(value: bytes, _headers: Sequence[tuple[str, bytes]]) -> AnyEvent:
