@@ -143,6 +143,17 @@ class ModelSettings(_Section):
     """Threads of one forward."""
 
 
+class EmbeddedSettings(_Section):
+    """The embedded Kafka and Valkey: for demo, development and tests only."""
+
+    cache: Path = Path("~/.cache/daogou")
+    """Where Kafka's jars are kept once they were fetched and verified."""
+    jars: Path | None = None
+    """A folder that has the jars already; nothing is fetched then."""
+    heap_mb: Annotated[int, Field(ge=64, le=65536)] = 256
+    """Most heap of the broker's JVM, MiB."""
+
+
 class Settings(BaseSettings):
     """All settings. ``DAOGOU_KAFKA__BOOTSTRAP_SERVERS=broker:9092`` sets ``kafka.bootstrap_servers``."""
 
@@ -168,6 +179,8 @@ class Settings(BaseSettings):
     """What a slate is made of."""
     model: ModelSettings = ModelSettings()
     """Which bundle scores."""
+    embedded: EmbeddedSettings = EmbeddedSettings()
+    """The embedded cluster."""
 
     @model_validator(mode="after")
     def _safe(self) -> "Settings":

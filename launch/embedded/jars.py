@@ -1,0 +1,110 @@
+"""Kafka's jars: fetched once, from the versions and checksums of ``kafka.lock.toml``, verified at every start.
+
+The lock holds group, artifact, version and sha256 of each jar and no address. Nothing is resolved at run time, so a
+changed POM cannot change what runs. ``python -m launch.embedded.jars`` writes the lock anew.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from pathlib import Path
+
+import requests
+from filelock import FileLock
+from jgo.env import LockFile
+from jgo.maven import MavenContext
+
+from contracts.errors import EnvironmentRefused
+
+LOCK = Path(__file__).with_name("kafka.lock.toml")
+#: The ``!`` keeps the log binding from being read as a bill of materials, which would downgrade Kafka's own jars.
+ENDPOINT = "org.apache.kafka:kafka_2.13:4.3.1+org.apache.logging.log4j:log4j-slf4j-impl:2.25.3!"
+FETCHERS = 8
+
+Say = Callable[[str], None]
+
+
+def kafka_version() -> str:
+    """The version of Kafka that the lock names."""
+    return str(next(d.version for d in LockFile.load(LOCK).dependencies if d.artifactId == "kafka_2.13"))
+
+
+def class_path(cache: Path, given: Path | None = None, say: Say = lambda _: None) -> tuple[Path, ...]:
+    """Every jar of the lock, present and verified; fetched into ``cache`` where missing.
+
+    ``given`` is a folder that has the jars already (flat, by their Maven file names): nothing is fetched then.
+
+    Raises:
+        EnvironmentRefused: a jar differs from its checksum, or cannot be had; the message names the ways out.
+    """
+    locked = LockFile.load(LOCK).dependencies
+    if given is not None:
+        return tuple(_given(given, dependency) for dependency in locked)
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache / ".lock"):  # two first starts at once would read each other's half-written files
+        context = MavenContext(repo_cache=cache)
+        missing = sum(not _path(cache, d).exists() for d in locked)
+        if missing:
+            say(f"fetching {missing} jars of Apache Kafka {kafka_version()} (45 MB, once)")
+        with ThreadPoolExecutor(FETCHERS) as pool:
+            return tuple(pool.map(lambda d: _fetched(context, cache, d), locked))
+
+
+def _file_name(dependency: object) -> str:
+    d = dependency
+    classifier = f"-{d.classifier}" if getattr(d, "classifier", None) else ""  # type: ignore[attr-defined]
+    return f"{d.artifactId}-{d.version}{classifier}.{d.packaging}"  # type: ignore[attr-defined]
+
+
+def _path(cache: Path, dependency: object) -> Path:
+    d = dependency
+    return cache.joinpath(*d.groupId.split("."), d.artifactId, d.version, _file_name(d))  # type: ignore[attr-defined]
+
+
+def _given(folder: Path, dependency: object) -> Path:
+    path = folder / _file_name(dependency)
+    if not path.exists():
+        raise EnvironmentRefused(f"{folder} lacks {path.name}, which Kafka needs (the list is {LOCK.name})")
+    return _verified(path, dependency)
+
+
+def _fetched(context: MavenContext, cache: Path, dependency: object) -> Path:
+    d = dependency
+    path = _path(cache, d)
+    if not path.exists():
+        artifact = context.project(d.groupId, d.artifactId).at_version(d.version)  # type: ignore[attr-defined]
+        try:
+            artifact.artifact(packaging=d.packaging, classifier=getattr(d, "classifier", None) or "").resolve()  # type: ignore[attr-defined]
+        except (requests.RequestException, OSError, RuntimeError) as error:
+            raise _unreachable(_file_name(d)) from error
+    return _verified(path, d)
+
+
+def _unreachable(name: str) -> EnvironmentRefused:
+    return EnvironmentRefused(
+        f"{name} of Apache Kafka is not on this machine yet, and the Maven repository cannot be reached. Either put "
+        f"the jars of {LOCK.name} into a folder and set DAOGOU_EMBEDDED__JARS to it, or use a broker that is running: "
+        "--broker HOST:PORT (DAOGOU_KAFKA__BOOTSTRAP_SERVERS)"
+    )
+
+
+def _verified(path: Path, dependency: object) -> Path:
+    if not path.exists():
+        raise _unreachable(path.name)
+    if sha256(path.read_bytes()).hexdigest() != dependency.sha256:  # type: ignore[attr-defined]
+        path.unlink(missing_ok=True)
+        raise EnvironmentRefused(f"{path.name} is not the file of {LOCK.name} (sha256 differs); it was removed, try again")
+    return path
+
+
+def write_lock() -> None:
+    """Resolve ``ENDPOINT`` and write its jars and checksums, without dates, into the lock."""
+    import jgo
+
+    jgo.build(ENDPOINT).lockfile.save(LOCK)
+    lines = LOCK.read_text().splitlines(keepends=True)
+    LOCK.write_text("".join(line for line in lines if not line.startswith("generated = ")))
+
+
+if __name__ == "__main__":
+    write_lock()
