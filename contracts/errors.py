@@ -20,7 +20,8 @@
     │   └── ExportRefused           the exported model disagrees with the checkpoint
     └── Fatal                       crash: going on would lose data; the process ends loudly
         ├── Stuck                   nothing moves though there is work
-        └── Fenced                  another worker owns what this one still holds
+        ├── Fenced                  another worker owns what this one still holds
+        └── Corrupted               the store holds what daogou did not write
 """
 
 from enum import Enum
@@ -144,3 +145,7 @@ class Stuck(Fatal):
 
 class Fenced(Fatal):
     """Another worker owns what this one still holds."""
+
+
+class Corrupted(Fatal):
+    """The store holds what daogou did not write; only a person can say what is to become of it."""
