@@ -1,183 +1,162 @@
-"""Profiles in Redis or Valkey: ``{prefix}profile:{<partition>}:<user>`` -> 8 bytes of version, then msgpack.
+"""Profiles in Redis or Valkey: one MGET and one compare-and-set call a partition, all partitions in a round trip.
 
-A Kafka partition is one hash slot, so a batch is one MGET and one function call a partition, pipelined: one round
-trip each. The function is part of the server's data (FUNCTION LOAD), so a worker's login needs no EVAL.
+A value is the version as 8 bytes, big-endian, then the profile in msgpack. The key ``profile:{3}:u1`` puts all
+profiles of partition 3 into one slot of a Cluster. Redis is a cache of the log: ``daogou rebuild`` makes it again.
 """
 
-import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Sequence
-from importlib.resources import files
-from typing import Any, TypeVar
-from uuid import uuid4
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import TypeVar
 
-from redis.asyncio import Redis
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
+import structlog
 
 from contracts.codec import decode_profile, encode_profile
-from contracts.errors import AccessRefused, StoreUnavailable
+from contracts.errors import BadInput, Corrupted, SettingsRefused, StoreUnavailable
+from contracts.events import UserId
 from contracts.profile import Profile
-from contracts.settings import RedisSettings
+from contracts.settings import Settings
+from streams.store.connection import SAVE, Command, Connection
 from streams.store.protocol import ProfileKey, Write
+from streams.store.statistics import RedisStatistics
 
-LIBRARY = "daogou1"
-SAVE = "daogou1_save"
 VERSION_BYTES = 8
-#: How long a barrier's own key lives, so that a worker that is gone leaves nothing.
-BARRIER_TTL_S = 3600
+DAY_MS = 86_400_000
+DISK_ATTEMPTS = 3
+SCAN_COUNT = 1000
 
-T = TypeVar("T")
+K = TypeVar("K", ProfileKey, Write)
 
-
-async def asked(call: Awaitable[T]) -> T:
-    """Await a Redis call, translate its errors, and never cancel it half-way (redis-py #2665).
-
-    Raises:
-        StoreUnavailable: the server is away, loading, full or slow.
-        AccessRefused: the login or a right was refused.
-    """
-    try:
-        return await asyncio.shield(asyncio.ensure_future(call))
-    except (AuthenticationError, NoPermissionError) as error:
-        raise AccessRefused(f"Redis refused: {error} (DAOGOU_REDIS__URL)") from error
-    except (RedisError, OSError) as error:
-        raise StoreUnavailable(f"Redis: {type(error).__name__}: {error}") from error
+log = structlog.get_logger(__name__)
 
 
-def connect(settings: RedisSettings) -> "Redis":
-    """A client. Nothing is sent until the first call."""
-    return Redis.from_url(
-        settings.url.get_secret_value(), socket_timeout=settings.timeout + settings.disk_timeout,
-        socket_connect_timeout=settings.timeout,
-    )  # fmt: skip
+def open_store(settings: Settings) -> "RedisProfiles":
+    """The profiles of this shop (the topics' prefix is the keys' prefix too). Connects at the first call."""
+    return RedisProfiles(settings)
 
 
-async def open_profiles(settings: RedisSettings, prefix: str = "") -> "RedisProfiles":
-    """Connect, load the function library if it is not there, and see that the server writes to disk if it should.
-
-    Raises:
-        StoreUnavailable, AccessRefused: in one line that names the setting.
-    """
-    client = connect(settings)
-    store = RedisProfiles(client, settings, prefix)
-    try:
-        await store.prepare()
-    except (StoreUnavailable, AccessRefused):
-        await store.close()
-        raise
-    return store
+def open_statistics(settings: Settings) -> RedisStatistics:
+    """The statistics of this shop. Connects at the first call."""
+    return RedisStatistics(Connection(settings.redis), settings.kafka.topic_prefix, _ttl_ms(settings))
 
 
 class RedisProfiles:
-    """A ``ProfileStore``. ``prefix`` keeps several shops on one server apart."""
+    """``ProfileStore`` on one Redis or Valkey, 7.2 or later."""
 
-    def __init__(self, client: "Redis", settings: RedisSettings, prefix: str = "") -> None:
-        self.client = client
-        self._settings = settings
-        self._prefix = prefix
-        self._ttl_ms = int(settings.profile_ttl_days * 86_400_000)
-        self._barrier_client = connect(settings)
-        self._barrier_key = f"{prefix}barrier:{uuid4().hex}"
-        self._barrier_lock = asyncio.Lock()
+    def __init__(self, settings: Settings) -> None:
+        self._prefix = f"{settings.kafka.topic_prefix}profile:{{"
+        self._disk_key = f"{settings.kafka.topic_prefix}disk"
+        self._ttl_ms = _ttl_ms(settings)
+        self._settings = settings.redis
+        self._connection = Connection(settings.redis)
+        # WAITAOF blocks its connection and speaks of that connection's writes, so it has one of its own
+        self._disk = Connection(settings.redis, settings.redis.disk_timeout + settings.redis.timeout, connections=1)
 
-    async def prepare(self) -> None:
-        """Load the function library, and check that the disk can be waited for. Raises: see ``open_profiles``."""
-        source = files("streams.store").joinpath("profiles.lua").read_text()
-        if not await asked(self.client.function_list(LIBRARY)):
-            await asked(self.client.function_load(source, replace=True))
-        persistence = await asked(self.client.info("persistence"))
-        if self._settings.wait_for_disk and not persistence.get("aof_enabled"):
-            raise AccessRefused(
-                "Redis has no append-only file, so a crash of it would lose profiles that Kafka counts as done: "
-                "set appendonly yes there, or DAOGOU_REDIS__WAIT_FOR_DISK=false (then `daogou rebuild` after a crash)"
-            )
-
-    def key(self, key: ProfileKey) -> str:
-        """Where a profile lies."""
-        return f"{self._prefix}profile:{{{key.partition}}}:{key.user}"
+    async def check(self) -> None:
+        """Loads our functions, asks for the disk once. Raises: StoreUnavailable, AccessRefused, SettingsRefused."""
+        await self._connection.load_library()
+        try:
+            await self.on_disk()
+        except StoreUnavailable as error:
+            if "WAITAOF" not in str(error):
+                raise
+            raise SettingsRefused(
+                "redis.wait_for_disk (DAOGOU_REDIS__WAIT_FOR_DISK): this server cannot say what is on its disk "
+                f"({error}); set appendonly yes on it (Redis 7.2 or Valkey), or the setting to false"
+            ) from error
 
     async def load(self, keys: Sequence[ProfileKey]) -> list[Profile | None]:
         """See ``ProfileStore``."""
-        groups = _by_partition(keys)
-        pipe = self.client.pipeline(transaction=False)
-        for positions in groups.values():
-            pipe.mget([self.key(keys[i]) for i in positions])
-        blobs: list[bytes | None] = [None] * len(keys)
-        for positions, found in zip(groups.values(), await asked(pipe.execute()), strict=True):
-            for i, blob in zip(positions, found, strict=True):
-                blobs[i] = blob
-        return [decode_profile(blob[VERSION_BYTES:]) if blob else None for blob in blobs]
+        found: dict[ProfileKey, bytes | None] = {}
+        groups = _by_partition((key.partition, key) for key in keys)
+        answers = await self._connection.run([("MGET", *map(self._name, group)) for group in groups])
+        for group, values in zip(groups, answers, strict=True):
+            found.update(zip(group, values, strict=True))
+        return [self._unpack(key, found[key]) for key in keys]
 
     async def save(self, writes: Sequence[Write]) -> list[bool]:
         """See ``ProfileStore``."""
-        groups = _by_partition([write.key for write in writes])
-        answers = await self._called([[writes[i] for i in positions] for positions in groups.values()])
+        numbers = _by_partition((write.key.partition, at) for at, write in enumerate(writes))
+        answers = await self._connection.call([self._save([writes[at] for at in group]) for group in numbers])
         saved = [False] * len(writes)
-        for positions, found in zip(groups.values(), answers, strict=True):
-            for i, answer in zip(positions, found, strict=True):
-                saved[i] = bool(answer)
+        for group, flags in zip(numbers, answers, strict=True):
+            for at, flag in zip(group, flags, strict=True):
+                saved[at] = flag == 1
         return saved
-
-    async def _called(self, groups: list[list[Write]]) -> list[list[int]]:
-        pipe = self.client.pipeline(transaction=False)
-        for writes in groups:
-            pipe.fcall(SAVE, len(writes), *(self.key(w.key) for w in writes), self._ttl_ms, *_arguments(writes))
-        try:
-            return list(await asked(pipe.execute()))
-        except StoreUnavailable as error:
-            if isinstance(error.__cause__, ResponseError) and "unction not found" in str(error.__cause__):
-                await self.prepare()  # FLUSHALL or another server: the library went too; the caller tries again
-            raise
-
-    async def on_disk(self) -> None:
-        """A write of its own and WAITAOF: the append-only file is in order, so all that came before is on disk too."""
-        if not self._settings.wait_for_disk:
-            return
-        async with self._barrier_lock:
-            while not await self._barrier():
-                continue
-
-    async def _barrier(self) -> bool:
-        pipe = self._barrier_client.pipeline(transaction=False)
-        pipe.set(self._barrier_key, b"", ex=BARRIER_TTL_S)
-        pipe.execute_command("WAITAOF", 1, 0, int(self._settings.disk_timeout * 1000))
-        _, (local, _replicas) = await asked(pipe.execute())
-        return bool(local)
 
     async def delete(self, keys: Sequence[ProfileKey]) -> None:
         """See ``ProfileStore``."""
-        pipe = self.client.pipeline(transaction=False)
-        for key in keys:
-            pipe.delete(self.key(key))
-        await asked(pipe.execute())
+        groups = _by_partition((key.partition, key) for key in keys)
+        await self._connection.run([("UNLINK", *map(self._name, group)) for group in groups])
 
-    async def all_keys(self) -> list[ProfileKey]:
-        """Every profile's key, by SCAN: for ``verify`` and ``rebuild``, not for the stream."""
-        head = f"{self._prefix}profile:{{"
-        found = [name.decode() async for name in self.client.scan_iter(match=_escaped(head) + "*", count=5000)]
-        parts = (name[len(head) :].split("}:", 1) for name in found)
-        return [ProfileKey(int(partition), user) for partition, user in parts]  # type: ignore[arg-type]
+    async def on_disk(self) -> None:
+        """See ``ProfileStore``; returns at once where ``redis.wait_for_disk`` is false."""
+        if not self._settings.wait_for_disk:
+            return
+        patience_ms = int(self._settings.disk_timeout * 1000)
+        for attempt in range(1, DISK_ATTEMPTS + 1):
+            write = ("INCR", self._disk_key)  # WAITAOF speaks of writes up to this connection's last
+            if (await self._disk.run([write, ("WAITAOF", 1, 0, patience_ms)]))[1][0] >= 1:
+                return
+            log.warning("redis_disk_slow", attempt=attempt, waited_seconds=self._settings.disk_timeout)
+        raise StoreUnavailable(f"Redis wrote nothing to its disk for {DISK_ATTEMPTS * patience_ms / 1000:.0f} s")
+
+    async def keys(self) -> AsyncIterator[ProfileKey]:
+        """See ``ProfileStore``."""
+        cursor, pattern = b"0", f"{self._prefix}*}}:*"
+        while True:
+            ((cursor, names),) = await self._connection.run([("SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT)])
+            for name in names:
+                partition, user = name.decode()[len(self._prefix) :].split("}:", 1)
+                yield ProfileKey(int(partition), UserId(user))
+            if int(cursor) == 0:
+                return
 
     async def close(self) -> None:
         """See ``ProfileStore``."""
-        await self.client.aclose()
-        await self._barrier_client.aclose()
+        await self._connection.close()
+        await self._disk.close()
+
+    def _save(self, writes: Sequence[Write]) -> Command:
+        arguments: list[bytes] = []
+        for write in writes:
+            arguments += (_version(write.expected_version) if write.expected_version else b"", _pack(write.profile))
+        return ("FCALL", SAVE, len(writes), *(self._name(w.key) for w in writes), self._ttl_ms, *arguments)
+
+    def _name(self, key: ProfileKey) -> str:
+        return f"{self._prefix}{key.partition}}}:{key.user}"
+
+    def _unpack(self, key: ProfileKey, value: bytes | None) -> Profile | None:
+        if value is None:
+            return None
+        try:
+            profile = decode_profile(value[VERSION_BYTES:])
+        except BadInput as error:
+            raise Corrupted(f"{self._name(key)} in Redis is no profile ({error}); {_REMEDY}") from error
+        if value[:VERSION_BYTES] != _version(profile.version):
+            raise Corrupted(f"{self._name(key)} in Redis says another version outside than inside; {_REMEDY}")
+        return profile
 
 
-def _arguments(writes: Sequence[Write]) -> list[Any]:
-    arguments: list[Any] = []
-    for write in writes:
-        arguments.append(write.expected.to_bytes(VERSION_BYTES, "big"))
-        arguments.append(write.profile.version.to_bytes(VERSION_BYTES, "big") + encode_profile(write.profile))
-    return arguments
+_REMEDY = "delete the key and run daogou rebuild"
 
 
-def _by_partition(keys: Sequence[ProfileKey]) -> dict[int, list[int]]:
-    groups: defaultdict[int, list[int]] = defaultdict(list)
-    for i, key in enumerate(keys):
-        groups[key.partition].append(i)
-    return groups
+def _pack(profile: Profile) -> bytes:
+    return _version(profile.version) + encode_profile(profile)
 
 
-def _escaped(text: str) -> str:
-    return "".join(f"\\{c}" if c in "*?[]\\" else c for c in text)
+def _version(version: int) -> bytes:
+    return version.to_bytes(VERSION_BYTES, "big")
+
+
+def _ttl_ms(settings: Settings) -> int:
+    return max(1, int(settings.redis.profile_ttl_days * DAY_MS))
+
+
+V = TypeVar("V")
+
+
+def _by_partition(pairs: Iterable[tuple[int, V]]) -> list[list[V]]:
+    groups: defaultdict[int, list[V]] = defaultdict(list)
+    for partition, value in pairs:
+        groups[partition].append(value)
+    return list(groups.values())

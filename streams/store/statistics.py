@@ -1,86 +1,100 @@
-"""Shared counts in Redis: sorted sets of inflated weights (forward decay), summed by whoever flushes.
+"""What goes with what and what is trending, as sorted sets in Redis or Valkey that every worker adds to.
 
-``follows:<item>`` (its strongest followers), ``trend`` (items), ``changed`` (items by the sequence of the flush that
-changed them), ``sequence`` and ``latest``. Bounded: followers an item, items of the trend, page of a read.
+``follows:<item>`` holds an item's followers, ``{stats}:trend`` all items, with inflated weights; ``{stats}:changed``
+numbers the changes, so that a worker reads back only what is new to it. Weights travel as ``repr`` writes them: the
+shortest text that is the same double again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import TypeVar
 
-from redis.asyncio import Redis
+import msgspec
 
 from contracts.events import ItemId
-from contracts.statistics import Increments
-from streams.store.protocol import Changes, Followers
-from streams.store.redis import asked
+from contracts.statistics import NEIGHBOURS, Increments
+from streams.store.connection import LEARN, MARK, STRONGEST, Command, Connection
+from streams.store.protocol import (
+    CHANGES_KEPT,
+    FOLLOWERS_KEPT,
+    PAGE,
+    TRENDS_KEPT,
+    Changes,
+    Followers,
+    Weighted,
+    changed_items,
+)  # fmt: skip
 
-FOLLOWERS = 200
-TREND = 100_000
-PAGE = 1000
-CHUNK = 2000
+CHUNK = 2000  # of what is taught in one call: the server serves nobody else meanwhile
+
+_texts = msgspec.msgpack.Decoder(tuple[str, ...])
 
 
 class RedisStatistics:
-    """A ``StatisticsStore``."""
+    """``StatisticsStore`` on one Redis or Valkey."""
 
-    def __init__(self, client: "Redis", prefix: str = "") -> None:
-        self._client = client
+    def __init__(self, connection: Connection, prefix: str, ttl_ms: int) -> None:
+        self._connection = connection
         self._prefix = prefix
-
-    def _key(self, name: str) -> str:
-        return f"{self._prefix}stats:{name}"
-
-    async def flush(self, increments: Increments) -> None:
-        """See ``StatisticsStore``. Pairs first, then the sequence that lets others see them."""
-        await self._add_pairs(increments)
-        sequence = await asked(self._client.incr(self._key("sequence")))
-        pipe = self._client.pipeline(transaction=False)
-        for item in increments.pairs:
-            pipe.zadd(self._key("changed"), {item: sequence})
-        for item, weight in increments.trend.items():
-            pipe.zincrby(self._key("trend"), weight, item)
-        pipe.zremrangebyrank(self._key("trend"), 0, -TREND - 1)
-        pipe.set(self._key("latest"), increments.latest_ms)
-        await asked(pipe.execute())
-
-    async def _add_pairs(self, increments: Increments) -> None:
-        pipe = self._client.pipeline(transaction=False)
-        for item, followers in increments.pairs.items():
-            for other, weight in followers.items():
-                pipe.zincrby(self._key(f"follows:{item}"), weight, other)
-            pipe.zremrangebyrank(self._key(f"follows:{item}"), 0, -FOLLOWERS - 1)
-            if len(pipe) >= CHUNK:
-                await asked(pipe.execute())
-        await asked(pipe.execute())
-
-    async def changes(self, cursor: int) -> Changes:
-        """See ``StatisticsStore``."""
-        pipe = self._client.pipeline(transaction=False)
-        pipe.zrangebyscore(self._key("changed"), f"({cursor}", "+inf", start=0, num=PAGE, withscores=True)
-        pipe.zrange(self._key("trend"), 0, -1, withscores=True)
-        pipe.get(self._key("latest"))
-        changed, trend, latest = await asked(pipe.execute())
-        page = await self._whole_flush(changed)
-        rows = await self._rows([item for item, _ in page])
-        reached = int(page[-1][1]) if page else cursor
-        return Changes(rows, tuple(_decoded(trend)), int(latest or 0), reached)
-
-    async def _whole_flush(self, page: list[tuple[bytes, float]]) -> list[tuple[bytes, float]]:
-        """A page ends with a whole flush, or its rest would be skipped."""
-        if len(page) < PAGE:
-            return page
-        last = page[-1][1]
-        rest = await asked(self._client.zrangebyscore(self._key("changed"), last, last, withscores=True))
-        return [pair for pair in page if pair[1] < last] + rest
-
-    async def _rows(self, items: list[bytes]) -> tuple[Followers, ...]:
-        pipe = self._client.pipeline(transaction=False)
-        for item in items:
-            pipe.zrange(self._key(f"follows:{item.decode()}"), 0, -1, withscores=True)
-        found = await asked(pipe.execute())
-        return tuple(
-            Followers(ItemId(item.decode()), tuple(_decoded(row))) for item, row in zip(items, found, strict=True)
+        self._ttl_ms = ttl_ms
+        self._trend, self._sequence, self._changed, self._latest = (
+            f"{prefix}{{stats}}:{name}" for name in ("trend", "sequence", "changed", "latest_ms")
         )
 
+    async def flush(self, increments: Increments) -> None:
+        """See ``StatisticsStore``. Items are marked as changed only after their counts are in."""
+        lessons = [self._learn(self._follows(item), FOLLOWERS_KEPT, f.items()) for item, f in increments.pairs.items()]
+        lessons += [self._learn(self._trend, TRENDS_KEPT, part) for part in _chunks(tuple(increments.trend.items()))]
+        await self._connection.call(lessons)
+        marks = _chunks(changed_items(increments))
+        await self._connection.call([self._mark(increments.latest_ms, items) for items in marks])
 
-def _decoded(pairs: Iterable[tuple[bytes, float]]) -> Iterable[tuple[ItemId, float]]:
-    return ((ItemId(item.decode()), float(weight)) for item, weight in pairs)
+    async def changes(self, cursor: str | None, page: int = PAGE, neighbours: int = NEIGHBOURS) -> Changes:
+        """See ``StatisticsStore``."""
+        since = cursor or "0"
+        latest, changed = await self._connection.run([
+            ("GET", self._latest),
+            ("ZRANGE", self._changed, f"({since}", "+inf", "BYSCORE", "LIMIT", 0, page + 1, "WITHSCORES"),
+        ])  # fmt: skip
+        numbered = tuple(zip(changed[::2], changed[1::2], strict=True))
+        items = [ItemId(name.decode()) for name, _ in numbered[:page]]
+        followers, trend = await self._read(items, neighbours)
+        last = numbered[len(items) - 1][1].decode() if items else since
+        return Changes(followers, trend, int(latest or 0), last, len(numbered) <= page)
+
+    async def close(self) -> None:
+        """See ``StatisticsStore``."""
+        await self._connection.close()
+
+    async def _read(
+        self, items: Sequence[ItemId], neighbours: int
+    ) -> tuple[tuple[Followers, ...], tuple[Weighted, ...]]:
+        if not items:
+            return (), ()
+        ask: list[Command] = [("FCALL_RO", STRONGEST, 1, self._follows(item), neighbours) for item in items]
+        *packed, weights = await self._connection.call([*ask, ("ZMSCORE", self._trend, *items)])
+        followers = tuple(Followers(item, _pairs(value)) for item, value in zip(items, packed, strict=True))
+        found = zip(items, weights, strict=True)
+        return followers, tuple(Weighted(item, float(weight)) for item, weight in found if weight is not None)
+
+    def _learn(self, name: str, kept: int, weights: Iterable[tuple[ItemId, float]]) -> Command:
+        lesson = chain.from_iterable((item, repr(float(weight))) for item, weight in weights)
+        return ("FCALL", LEARN, 1, name, kept, self._ttl_ms, *lesson)
+
+    def _mark(self, latest_ms: int, items: Sequence[ItemId]) -> Command:
+        return ("FCALL", MARK, 3, self._sequence, self._changed, self._latest, CHANGES_KEPT, latest_ms, *items)
+
+    def _follows(self, item: ItemId) -> str:
+        return f"{self._prefix}follows:{item}"
+
+
+def _pairs(packed: bytes) -> tuple[Weighted, ...]:
+    texts = _texts.decode(packed)
+    return tuple(Weighted(ItemId(item), float(w)) for item, w in zip(texts[::2], texts[1::2], strict=True))
+
+
+T = TypeVar("T")
+
+
+def _chunks(values: Sequence[T]) -> list[Sequence[T]]:
+    return [values[at : at + CHUNK] for at in range(0, len(values), CHUNK)]
