@@ -99,13 +99,18 @@ def gather(vectors: Floats, rows: Rows) -> Floats:
 def candidate_features(
     table: ItemTable, statistics: Statistics, profiles: Sequence[Profile], nows_ms: Integers, candidates: Rows
 ) -> Floats:
-    """[B, N, F] float32, the columns of ``FEATURES``; 0 where a candidate is padding. Every value is finite."""
+    """[B, N, F] float32, the columns of ``FEATURES``; 0 where a candidate is padding. Every value is finite.
+
+    A shopper's values depend on that shopper alone, not on who else is in the batch.
+    """
+    if not len(table):
+        return np.zeros((*candidates.shape, len(FEATURES)), np.float32)
     recent = sequence_rows(table, profiles)
     columns = (
         _co_occurrence(table, statistics, recent, nows_ms, candidates),
         *_similarity(table, recent, candidates),
-        np.log1p(statistics.trend(_latest(nows_ms)))[candidates],
-        _share(table.categories[:, 0], table.categories, recent, candidates),
+        np.log1p(statistics.trend(candidates, nows_ms)),
+        _same_category(table.categories, recent, candidates),
         _same(table.brands, recent, candidates),
         _price_gap(table.prices, recent, candidates),
         *_met(table, profiles, nows_ms, candidates),
@@ -115,46 +120,47 @@ def candidate_features(
     )
     stacked = np.stack([np.asarray(column, np.float32) for column in columns], axis=-1)
     stacked[candidates < 0] = 0.0
-    return np.nan_to_num(stacked, copy=False)
+    return np.nan_to_num(stacked, copy=False, posinf=0.0, neginf=0.0)
 
 
-def _latest(nows_ms: Integers) -> int:
-    return int(nows_ms.max()) if len(nows_ms) else 0
+def _keys(table: ItemTable, candidates: Rows) -> Integers:
+    """One number for each (shopper, row); padding gets one that nobody has."""
+    keys = np.arange(len(candidates), dtype=np.int64)[:, None] * len(table) + candidates
+    return np.where(candidates >= 0, keys, np.int64(-1))
 
 
 def _co_occurrence(
     table: ItemTable, statistics: Statistics, recent: Rows, nows_ms: Integers, candidates: Rows
 ) -> NDArray[np.float64]:
-    keys, scores = statistics.followers(recent, kernel(recent.shape[1]), _latest(nows_ms))
-    wanted = np.arange(len(candidates), dtype=np.int64)[:, None] * len(table) + candidates
-    return look_up(keys, scores, wanted)
+    keys, scores = statistics.followers(recent, kernel(recent.shape[1]), nows_ms)
+    return look_up(keys, scores, _keys(table, candidates))
 
 
 def _similarity(table: ItemTable, recent: Rows, candidates: Rows) -> tuple[Floats, Floats]:
     """Cosine of the candidate to the last items: the best, and the mean weighted by recency."""
     near = _unit(gather(table.vectors, candidates)) @ _unit(gather(table.vectors, recent)).transpose(0, 2, 1)
-    known = (recent >= 0)[:, None, :]
+    known = np.asarray(recent >= 0)
     weights = (kernel(recent.shape[1]) * (recent >= 0)).astype(np.float32)
     mean = (near @ weights[..., None])[..., 0] / np.maximum(weights.sum(-1, keepdims=True), 1e-6)
-    return np.where(known, near, 0.0).max(-1), mean
+    return np.where(known[:, None, :], near, 0.0).max(-1), mean
 
 
 def _unit(vectors: Floats) -> Floats:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-6)
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-6), np.float32)
 
 
 def _same(codes: Rows, recent: Rows, candidates: Rows) -> NDArray[np.float64]:
     """The share of the last items, by recency, that have the candidate's code."""
     mine, theirs = codes[candidates][:, :, None], codes[recent][:, None, :]
     weights = kernel(recent.shape[1]) * (recent >= 0)
-    equal = (mine == theirs) & (mine > 0)
-    return (equal * weights[:, None, :]).sum(-1) / np.maximum(weights.sum(-1), 1e-6)[:, None]
+    equal = np.asarray((mine == theirs) & (mine > 0))
+    return np.asarray((equal * weights[:, None, :]).sum(-1) / np.maximum(weights.sum(-1), 1e-6)[:, None])
 
 
-def _share(_widest: Rows, categories: Rows, recent: Rows, candidates: Rows) -> NDArray[np.float64]:
+def _same_category(categories: Rows, recent: Rows, candidates: Rows) -> NDArray[np.float64]:
     """The mean over the levels of ``_same``: a narrow match counts more than a wide one."""
     levels = [_same(categories[:, level], recent, candidates) for level in range(categories.shape[1])]
-    return np.mean(levels, axis=0)
+    return np.asarray(np.mean(levels, axis=0))
 
 
 def _price_gap(prices: Floats, recent: Rows, candidates: Rows) -> NDArray[np.float64]:
@@ -164,53 +170,64 @@ def _price_gap(prices: Floats, recent: Rows, candidates: Rows) -> NDArray[np.flo
     known = np.isfinite(seen)
     mean = np.where(known, seen, 0.0).sum(-1) / np.maximum(known.sum(-1), 1)
     gap = np.abs(logs[candidates] - mean[:, None])
-    return np.where(known.any(-1)[:, None], np.nan_to_num(gap), 0.0)
+    return np.asarray(np.where(known.any(-1)[:, None], np.nan_to_num(gap), 0.0))
 
 
 def _met(
     table: ItemTable, profiles: Sequence[Profile], nows_ms: Integers, candidates: Rows
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """How lately the shopper met the candidate (1 now, e^-1 a day ago, 0 never), and log1p of how often."""
-    lately, often = np.zeros(candidates.shape), np.zeros(candidates.shape)
-    for b, profile in enumerate(profiles):
-        rows = table.rows(profile.history.items)
-        ages = (nows_ms[b] - np.array(profile.history.times_ms, np.int64)) / DAY_MS
-        newest = _scatter(np.maximum, len(table), rows, np.exp(-np.clip(ages, 0, 50)))
-        counts = _scatter(np.add, len(table), rows, np.ones(len(rows)))
-        lately[b], often[b] = newest[candidates[b]], np.log1p(counts[candidates[b]])
-    return lately, often
+    wanted = _keys(table, candidates)
+    keys = _owned_keys(table, [p.history.items for p in profiles])
+    ages = _ages(nows_ms, [p.history.times_ms for p in profiles]) / DAY_MS
+    lately = look_up(*_highest(keys, np.exp(-np.clip(ages, 0, 50))), wanted)
+    return lately, np.log1p(_times(keys, wanted))
 
 
 def _owned(
     table: ItemTable, profiles: Sequence[Profile], nows_ms: Integers, candidates: Rows
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Bought (by recency over 30 days), log1p of times shown, in the cart."""
-    bought, shown, cart = (np.zeros(candidates.shape) for _ in range(3))
-    for b, profile in enumerate(profiles):
-        ages = (nows_ms[b] - np.array(profile.bought.times_ms, np.int64)) / (30 * DAY_MS)
-        had = _scatter(np.maximum, len(table), table.rows(profile.bought.items), np.exp(-np.clip(ages, 0, 50)))
-        seen = _counts(table, profile.shown)
-        bought[b], shown[b] = had[candidates[b]], np.log1p(seen[candidates[b]])
-        cart[b] = _counts(table, profile.cart)[candidates[b]]
-    return bought, shown, cart
+    wanted = _keys(table, candidates)
+    bought = _owned_keys(table, [p.bought.items for p in profiles])
+    ages = _ages(nows_ms, [p.bought.times_ms for p in profiles]) / (30 * DAY_MS)
+    shown = _times(_owned_keys(table, [p.shown for p in profiles]), wanted)
+    cart = _times(_owned_keys(table, [p.cart for p in profiles]), wanted)
+    return look_up(*_highest(bought, np.exp(-np.clip(ages, 0, 50))), wanted), np.log1p(shown), cart
 
 
-def _counts(table: ItemTable, items: Sequence[ItemId]) -> NDArray[np.float64]:
-    return _scatter(np.add, len(table), table.rows(items), np.ones(len(items)))
+def _owned_keys(table: ItemTable, owned: Sequence[Sequence[ItemId]]) -> Integers:
+    """``b * len(table) + row`` of every item of every shopper, -1 where the item is unknown."""
+    rows = table.rows([item for items in owned for item in items]).astype(np.int64)
+    owner = np.repeat(np.arange(len(owned), dtype=np.int64), [len(items) for items in owned])
+    return np.where(rows >= 0, owner * len(table) + rows, np.int64(-1))
 
 
-def _scatter(how: np.ufunc, size: int, rows: Rows, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    dense = np.zeros(size + 1)
-    how.at(dense, rows, values)
-    dense[-1] = 0.0  # row -1 is nobody
-    return dense
+def _ages(nows_ms: Integers, times_ms: Sequence[Sequence[int]]) -> NDArray[np.float64]:
+    flat = np.array([time for times in times_ms for time in times], np.int64)
+    return np.asarray(np.repeat(nows_ms, [len(times) for times in times_ms]) - flat, np.float64)
+
+
+def _highest(keys: Integers, values: NDArray[np.float64]) -> tuple[Integers, NDArray[np.float64]]:
+    """The distinct known keys, sorted, and the greatest of each one's values (all at least 0)."""
+    known = keys >= 0
+    unique, inverse = np.unique(keys[known], return_inverse=True)
+    highest = np.zeros(len(unique))
+    np.maximum.at(highest, inverse, values[known])
+    return unique, highest
+
+
+def _times(keys: Integers, wanted: Integers) -> NDArray[np.float64]:
+    """How often each wanted key is among ``keys``."""
+    unique, counts = np.unique(keys[keys >= 0], return_counts=True)
+    return look_up(unique, counts.astype(np.float64), wanted)
 
 
 def _newness(added_ms: Integers, nows_ms: Integers, candidates: Rows) -> NDArray[np.float64]:
     """1 for an item added now, e^-1 after two weeks; 0 where unknown."""
     added = added_ms[candidates]
     ages = np.clip((nows_ms[:, None] - added) / (14 * DAY_MS), 0, 50)
-    return np.where(added > 0, np.exp(-ages), 0.0)
+    return np.asarray(np.where(added > 0, np.exp(-ages), 0.0))
 
 
 def kinds_that_count() -> tuple[Kind, ...]:

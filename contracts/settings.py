@@ -116,6 +116,8 @@ class EngineSettings(_Section):
     """Most candidates of one source."""
     seen_window: Annotated[int, Field(ge=0, le=100)] = 5
     """So many of the last viewed items are not shown again at once."""
+    bought_days: Annotated[float, Field(ge=0, le=3650)] = 7
+    """An item bought so lately is not shown; later it may be offered again."""
     click_value: Annotated[float, Field(ge=0)] = 1.0
     """Worth of a click in an item's score."""
     cart_value: Annotated[float, Field(ge=0)] = 2.0

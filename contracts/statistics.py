@@ -38,11 +38,12 @@ class Decay(NamedTuple):
 
     def inflate(self, time_ms: int) -> float:
         """What a count of 1 at ``time_ms`` weighs on paper."""
-        return 2.0 ** max(-1000.0, min(1000.0, (time_ms - self.landmark_ms) / self.half_life_ms))
+        return math.pow(2.0, max(-1000.0, min(1000.0, (time_ms - self.landmark_ms) / self.half_life_ms)))
 
-    def deflate(self, now_ms: int) -> float:
-        """The factor that turns paper weights into counts as of ``now_ms``."""
-        return 1.0 / self.inflate(now_ms)
+    def deflate(self, nows_ms: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The factors that turn paper weights into counts as of ``nows_ms``."""
+        ages = (nows_ms - self.landmark_ms) / self.half_life_ms
+        return np.asarray(2.0 ** -np.clip(ages, -1000.0, 1000.0))
 
 
 class Increments:
@@ -131,24 +132,37 @@ class Statistics:
             if row is not None:
                 self._trend[row] = weight
 
-    def trend(self, now_ms: int) -> Scores:
-        """[rows]: decayed counts as of ``now_ms``."""
+    def trend(self, rows: Rows, nows_ms: NDArray[np.int64]) -> Scores:
+        """[B, N]: decayed counts of the items of ``rows`` [B, N] as of ``nows_ms`` [B]; 0 for padding (-1)."""
         self._fit()
-        return self._trend * self.decay.deflate(now_ms)
+        counts = np.where(rows >= 0, np.append(self._trend, 0.0)[rows], 0.0)
+        return np.asarray(counts * self.decay.deflate(nows_ms)[:, None])
 
-    def followers(self, rows: Rows, kernel: Scores, now_ms: int) -> tuple[NDArray[np.int64], Scores]:
-        """What follows the items of ``rows`` [B, L], weighted by ``kernel`` [L]; -1 is padding.
+    def trending(self) -> Scores:
+        """[rows]: inflated counts of the whole catalogue; their order is the order at any time."""
+        self._fit()
+        return self._trend[: len(self.table)]
+
+    def followers(self, rows: Rows, weights: Scores, nows_ms: NDArray[np.int64]) -> tuple[NDArray[np.int64], Scores]:
+        """What follows the items of ``rows`` [B, L] (-1 is padding), weighted by ``weights`` [L], now.
 
         Returns ``(keys, scores)`` sorted by key, where ``key = b * len(table) + row`` and the score is the sum over
-        the history of ``kernel * log1p(count)``.
+        the history of ``weight * log1p(count)``.
         """
         self._fit()
-        to = np.where((rows >= 0)[..., None], self._to[rows], NO_ROW)
-        weight = np.log1p(self._weight[rows] * self.decay.deflate(now_ms)) * kernel[None, :, None]
-        keys = np.arange(len(rows), dtype=np.int64)[:, None, None] * len(self.table) + to
+        b, at = np.nonzero(rows >= 0)
+        to = self._to[rows[b, at]]
+        counts = self._weight[rows[b, at]] * self.decay.deflate(nows_ms)[b, None]
+        values = np.log1p(counts) * weights[at, None]
+        keys = b[:, None].astype(np.int64) * max(1, len(self.table)) + to
         valid = to >= 0
-        unique, inverse = np.unique(keys[valid], return_inverse=True)
-        return unique, np.bincount(inverse, weight[valid], minlength=len(unique))
+        return summed(keys[valid], values[valid])
+
+    def strongest(self, recent: Rows, follower: int) -> int:
+        """Which of the rows ``recent`` [L] leads to ``follower`` most; -1 if none does."""
+        known = recent[recent >= 0]
+        weights = np.where(self._to[known] == follower, self._weight[known], 0.0).max(axis=1, initial=0.0)
+        return int(known[np.argmax(weights)]) if weights.any() else NO_ROW
 
     def _fit(self) -> None:
         missing = len(self.table) - len(self._trend)
@@ -159,17 +173,23 @@ class Statistics:
             self._trend = np.concatenate([self._trend, np.zeros(grow)])
 
 
+def summed(keys: NDArray[np.int64], values: Scores) -> tuple[NDArray[np.int64], Scores]:
+    """The distinct keys, sorted, and the sum of each one's values."""
+    unique, inverse = np.unique(keys, return_inverse=True)
+    return unique, np.bincount(inverse, values, minlength=len(unique)).astype(np.float64)
+
+
 def look_up(keys: NDArray[np.int64], scores: Scores, wanted: NDArray[np.int64]) -> Scores:
     """The scores of ``wanted`` keys (any shape) in sorted ``keys``; 0 where absent."""
     if len(keys) == 0:
         return np.zeros(wanted.shape)
     at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    return np.where(keys[at] == wanted, scores[at], 0.0)
+    return np.asarray(np.where(keys[at] == wanted, scores[at], 0.0))
 
 
 def kernel(length: int = WINDOW, base: float = 0.6) -> Scores:
     """[length]: how much each of the last items counts, newest first."""
-    return base ** np.arange(length)
+    return np.asarray(base ** np.arange(length, dtype=np.float64))
 
 
 def sequence_rows(table: ItemTable, profiles: Sequence[Profile], window: int = WINDOW) -> Rows:

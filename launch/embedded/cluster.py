@@ -90,5 +90,7 @@ def _own(folder: Path) -> FileLock:
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
-        raise EnvironmentRefused(f"{folder} is in use by another daogou; stop that one or choose another folder") from error
+        raise EnvironmentRefused(
+            f"{folder} is in use by another daogou; stop that one or choose another folder"
+        ) from error
     return lock

@@ -93,7 +93,9 @@ def _verified(path: Path, dependency: object) -> Path:
         raise _unreachable(path.name)
     if sha256(path.read_bytes()).hexdigest() != dependency.sha256:  # type: ignore[attr-defined]
         path.unlink(missing_ok=True)
-        raise EnvironmentRefused(f"{path.name} is not the file of {LOCK.name} (sha256 differs); it was removed, try again")
+        raise EnvironmentRefused(
+            f"{path.name} is not the file of {LOCK.name} (sha256 differs); it was removed, try again"
+        )
     return path
 
 

@@ -170,4 +170,6 @@ class Kafka:
                 return
             finally:
                 admin.close()
-        raise EnvironmentRefused(f"Kafka was not ready within {START_SECONDS:.0f} s; the end of its log: {tail(self._log)}")
+        raise EnvironmentRefused(
+            f"Kafka was not ready within {START_SECONDS:.0f} s; the end of its log: {tail(self._log)}"
+        )

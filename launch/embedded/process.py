@@ -26,7 +26,7 @@ def start(command: Sequence[str | Path], output: Path, folder: Path) -> subproce
     with output.open("ab") as sink:
         return subprocess.Popen(
             [str(part) for part in command],
-            stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, cwd=folder, preexec_fn=die_with_parent,
+            stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, cwd=folder, preexec_fn=die_with_parent,  # noqa: PLW1509
             start_new_session=True,
         )  # fmt: skip
 

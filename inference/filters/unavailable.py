@@ -1,0 +1,16 @@
+"""Out of stock, deleted, or not yet scoreable."""
+
+import numpy as np
+
+from contracts.items import Bools, Rows
+from inference.ask import View
+
+
+class Unavailable:
+    """Stock and deletion take effect on the next slate: the table is read here, at the last moment."""
+
+    name = "unavailable"
+
+    def keep(self, view: View, rows: Rows) -> Bools:
+        """See ``Filter``."""
+        return np.asarray((rows >= 0) & view.offered[rows])

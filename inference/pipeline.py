@@ -1,0 +1,100 @@
+"""The order of the stages, on one screen: sources -> merge -> filters -> features -> scorer -> selector.
+
+To add a source or a filter: a file in its folder, and its line in ``Pipeline.of``.
+"""
+
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.features import candidate_features
+from contracts.items import Rows
+from contracts.messages import StageTiming
+from contracts.settings import EngineSettings
+from inference.ask import View
+from inference.filters import Filter
+from inference.filters.met import Met
+from inference.filters.unavailable import Unavailable
+from inference.filters.variants import Variants
+from inference.merge import Merged, merge
+from inference.scorers import Scorer, Scores
+from inference.selectors import Selection, Selector
+from inference.selectors.diverse import Diverse
+from inference.sources import Source
+from inference.sources.buy_again import BuyAgain
+from inference.sources.follows import Follows
+from inference.sources.new_arrivals import NewArrivals
+from inference.sources.similar import Similar
+from inference.sources.trending import Trending
+
+T = TypeVar("T")
+
+
+class Ranked(NamedTuple):
+    """What the stages made of a batch. Arrays are [B, ...]; see ``merge``, ``Scores``, ``Selection``."""
+
+    merged: Merged
+    scores: Scores
+    selection: Selection
+    non_finite: int
+    timings: tuple[StageTiming, ...]
+
+
+class Pipeline(NamedTuple):
+    """One surface's stages."""
+
+    sources: Sequence[Source]
+    filters: Sequence[Filter]
+    scorer: Scorer
+    selector: Selector
+    settings: EngineSettings
+
+    @classmethod
+    def of(cls, settings: EngineSettings, scorer: Scorer, learned: Sequence[Source] = ()) -> "Pipeline":
+        """The stages of every surface; ``learned`` sources need the bundle's models."""
+        sources = (Follows(), *learned, Similar(), BuyAgain(settings.bought_days), NewArrivals(), Trending())
+        filters = (Unavailable(), Met(settings.seen_window, settings.bought_days), Variants())
+        return cls(sources, filters, scorer, Diverse(settings), settings)
+
+    def run(self, view: View, size: int) -> Ranked:
+        """All stages, once for the batch."""
+        clock = Stopwatch(len(view))
+        proposed = clock.timed("sources", lambda: [s.propose(view, self.settings.per_source) for s in self.sources])
+        merged = clock.timed("merge", lambda: merge(proposed))
+        kept = clock.timed("filters", lambda: self._filtered(view, merged))
+        features = clock.timed(
+            "features",
+            lambda: candidate_features(view.table, view.statistics, view.profiles, view.nows_ms, kept.rows),
+        )
+        scores = clock.timed("scorer", lambda: self.scorer.score(view, kept.rows, features))
+        bad = ~np.isfinite(scores.values) & (kept.rows >= 0)
+        values: NDArray[np.float64] = np.where((kept.rows >= 0) & ~bad, scores.values, -np.inf)
+        selection = clock.timed("selector", lambda: self.selector.select(view, kept.rows, values, size))
+        return Ranked(kept, Scores(values, scores.heads), selection, int(bad.sum()), tuple(clock.timings))
+
+    def _filtered(self, view: View, merged: Merged) -> Merged:
+        for each in self.filters:
+            merged = merged.keep(each.keep(view, merged.rows))
+        return merged.first(self.settings.candidates)
+
+
+class Stopwatch:
+    """Times of the stages, for the receipt. The only clock of the engine, and nothing depends on it."""
+
+    def __init__(self, slates: int) -> None:
+        self._slates = slates
+        self.timings: list[StageTiming] = []
+
+    def timed(self, stage: str, work: Callable[[], T]) -> T:
+        """Do the work and note how long it took."""
+        started = perf_counter()
+        done = work()
+        microseconds = round((perf_counter() - started) * 1e6)
+        self.timings.append(StageTiming(stage=stage, microseconds=microseconds, slates=self._slates))
+        return done
+
+
+__all__ = ["Pipeline", "Ranked", "Rows"]
