@@ -23,8 +23,8 @@ class Retrieval:
         history = histories(view.table, view.profiles, view.nows_ms, self._limit)
         query = self._model.run(history_inputs(view.table, history))[0]
         scores = np.where(view.offered, query @ view.table.vectors.T, -np.inf)
-        rows, known = top_rows(scores, limit).rows, np.asarray(view.recent >= 0)
-        return np.where(known.any(axis=1)[:, None], rows, NO_ROW).astype(np.int32)
+        known = np.asarray((view.recent >= 0).any(axis=1))
+        return np.asarray(np.where(known[:, None], top_rows(scores, limit).rows, NO_ROW), np.int32)
 
     def explain(self, view: View, shopper: int, row: int) -> str:
         """See ``Source``."""
