@@ -47,7 +47,7 @@ class MemoryProfiles:
     async def on_disk(self) -> None:
         """There is no disk: what was saved is as safe as it will be."""
 
-    async def keys(self) -> AsyncIterator[ProfileKey]:
+    async def scan(self) -> AsyncIterator[ProfileKey]:
         """See ``ProfileStore``."""
         for key in tuple(self._values):
             yield key

@@ -78,7 +78,7 @@ class ProfileStore(Protocol):
     async def on_disk(self) -> None:
         """Return once every save that returned before this call is on the store's disk."""
 
-    def keys(self) -> AsyncIterator[ProfileKey]:
+    def scan(self) -> AsyncIterator[ProfileKey]:
         """Every profile's key, in no order; one that is written meanwhile may be missing."""
 
     async def close(self) -> None:

@@ -2,6 +2,8 @@
 
 A value is the version as 8 bytes, big-endian, then the profile in msgpack. The key ``profile:{3}:u1`` puts all
 profiles of partition 3 into one slot of a Cluster. Redis is a cache of the log: ``daogou rebuild`` makes it again.
+
+A login needs no EVAL: tests/integration/test_store_redis.py holds the least rights (``RIGHTS``).
 """
 
 from collections import defaultdict
@@ -52,8 +54,8 @@ class RedisProfiles:
         self._disk = Connection(settings.redis, settings.redis.disk_timeout + settings.redis.timeout, connections=1)
 
     async def check(self) -> None:
-        """Loads our functions, asks for the disk once. Raises: StoreUnavailable, AccessRefused, SettingsRefused."""
-        await self._connection.load_library()
+        """Loads our functions if need be, asks for the disk once. Raises: as ``ProfileStore``."""
+        await self._connection.call([self._save(())])
         try:
             await self.on_disk()
         except StoreUnavailable as error:
@@ -100,7 +102,7 @@ class RedisProfiles:
             log.warning("redis_disk_slow", attempt=attempt, waited_seconds=self._settings.disk_timeout)
         raise StoreUnavailable(f"Redis wrote nothing to its disk for {DISK_ATTEMPTS * patience_ms / 1000:.0f} s")
 
-    async def keys(self) -> AsyncIterator[ProfileKey]:
+    async def scan(self) -> AsyncIterator[ProfileKey]:
         """See ``ProfileStore``."""
         cursor, pattern = b"0", f"{self._prefix}*}}:*"
         while True:
