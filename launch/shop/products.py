@@ -1,6 +1,6 @@
 """The simulated shop's products, made from ``range.toml`` and a seed.
 
-Texts say what a product is (department, kind, style, material, use, price level), so that taste can be read from
+Texts say what a product is (department, shelf, style, material, use, price level), so that taste can be read from
 them. What cannot be read is ``Traits.quality``: how much everybody likes it, which only behaviour shows.
 """
 
@@ -80,7 +80,7 @@ class Trait(NamedTuple):
     quality: float
 
 
-class Kind(NamedTuple):
+class Shelf(NamedTuple):
     """One narrowest category with the department it is in, and both codes."""
 
     department: Department
@@ -94,10 +94,12 @@ def load_range() -> Range:
     return msgspec.toml.decode((files("launch.shop") / "range.toml").read_bytes(), type=Range)
 
 
-def kinds_of(offer: Range) -> tuple[Kind, ...]:
+def shelves_of(offer: Range) -> tuple[Shelf, ...]:
     """All narrowest categories, in the range's order; a leaf's code is its place here."""
-    pairs = [(code, department, leaf) for code, department in enumerate(offer.departments) for leaf in department.leaves]
-    return tuple(Kind(department, leaf, code, at) for at, (code, department, leaf) in enumerate(pairs))
+    pairs = [
+        (code, department, leaf) for code, department in enumerate(offer.departments) for leaf in department.leaves
+    ]
+    return tuple(Shelf(department, leaf, code, at) for at, (code, department, leaf) in enumerate(pairs))
 
 
 def brands_of(offer: Range) -> tuple[str, ...]:
@@ -110,28 +112,28 @@ def make_products(offer: Range, rng: Generator) -> tuple[tuple[CatalogueItem, ..
     items: list[CatalogueItem] = []
     traits: list[Trait] = []
     brands = brands_of(offer)
-    for kind in kinds_of(offer):
+    for shelf in shelves_of(offer):
         for _ in range(offer.each):
-            trait, brand = _draw(offer, kind, brands, rng)
-            variants = _variants(offer, kind, trait, brand, rng, len(items))
+            trait, brand = _draw(offer, shelf, brands, rng)
+            variants = _variants(offer, shelf, trait, brand, rng, len(items))
             items.extend(variants)
             traits.extend([trait] * len(variants))
     return tuple(items), Traits(*(np.array(column) for column in zip(*traits, strict=True)))
 
 
-def _draw(offer: Range, kind: Kind, brands: tuple[str, ...], rng: Generator) -> tuple[Trait, str]:
-    brand = _pick(kind.department.brands, rng)
+def _draw(offer: Range, shelf: Shelf, brands: tuple[str, ...], rng: Generator) -> tuple[Trait, str]:
+    brand = _pick(shelf.department.brands, rng)
     style = int(rng.integers(len(offer.styles)))
-    trait = Trait(kind.department_code, kind.leaf_code, style, brands.index(brand), rng.random(), rng.normal())
+    trait = Trait(shelf.department_code, shelf.leaf_code, style, brands.index(brand), rng.random(), rng.normal())
     return trait, brand
 
 
 def _variants(
-    offer: Range, kind: Kind, trait: Trait, brand: str, rng: Generator, first: int
+    offer: Range, shelf: Shelf, trait: Trait, brand: str, rng: Generator, first: int
 ) -> tuple[CatalogueItem, ...]:
     """The product in each of its colours; they share a ``group``."""
     colours = rng.permutation(offer.colours)[: rng.choice(VARIANTS)]
-    product = _product(offer, kind, trait, brand, rng)
+    product = _product(offer, shelf, trait, brand, rng)
     group = f"g{first:04d}" if len(colours) > 1 else None
     return tuple(
         msgspec.structs.replace(
@@ -145,18 +147,18 @@ def _variants(
     )
 
 
-def _product(offer: Range, kind: Kind, trait: Trait, brand: str, rng: Generator) -> CatalogueItem:
+def _product(offer: Range, shelf: Shelf, trait: Trait, brand: str, rng: Generator) -> CatalogueItem:
     """One product, but for its id and colour."""
     style = offer.styles[trait.style]
-    noun, material = _pick(kind.leaf.nouns, rng), _pick(kind.department.materials, rng)
+    noun, material = _pick(shelf.leaf.nouns, rng), _pick(shelf.department.materials, rng)
     tier = offer.tiers[min(int(trait.tier * len(offer.tiers)), len(offer.tiers) - 1)]
     return CatalogueItem(
         item_id="p",
         title=f"{brand} {style.name} {material.title()} {noun}",
-        description=_description(tier, noun, material, style, _pick(kind.leaf.uses, rng)),
-        category=(kind.department.name, *kind.leaf.path),
+        description=_description(tier, noun, material, style, _pick(shelf.leaf.uses, rng)),
+        category=(shelf.department.name, *shelf.leaf.path),
         brand=brand,
-        price=_price(kind.leaf.price, trait.tier, rng),
+        price=_price(shelf.leaf.price, trait.tier, rng),
         added_ms=OPENED_MS - int(rng.integers(0, 365)) * DAY_MS,
     )
 
@@ -167,8 +169,8 @@ def _description(tier: str, noun: str, material: str, style: Style, use: str) ->
 
 def _price(middle: float, tier: float, rng: Generator) -> float:
     """Half the middle price to twice, with the tier; ends on .90 or .50 as in shops."""
-    exact = middle * 4.0 ** (tier - 0.5) * rng.uniform(0.95, 1.05)
-    return round(max(1.0, round(exact)) - float(rng.choice((0.1, 0.5))), 2)
+    exact = middle * float(4.0 ** (tier - 0.5)) * rng.uniform(0.95, 1.05)
+    return max(1, round(exact)) - float(rng.choice((0.1, 0.5)))
 
 
 def _pick(words: tuple[str, ...], rng: Generator) -> str:
