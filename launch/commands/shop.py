@@ -11,7 +11,8 @@ app = typer.Typer()
 @app.command()
 def shop(
     out: Annotated[Path, typer.Option(help="Folder for events.jsonl.gz and items.jsonl.gz.")],
-    seed: Annotated[int, typer.Option(help="The same seed makes the same shop and the same history.")] = 0,
+    seed: Annotated[int, typer.Option(help="Whose history: the same seed makes the same. The demo's are 0, 1, 2, ...")] = 1000,
+    shop_seed: Annotated[int, typer.Option(help="Which shop; the demo's is 0.")] = 0,
     shoppers: Annotated[int, typer.Option(min=1, help="How many shoppers.")] = 1000,
     days: Annotated[float, typer.Option(min=0.01, help="How many days they shop.")] = 30.0,
 ) -> None:
@@ -25,5 +26,5 @@ def shop(
     from launch.shop.files import write_shop
     from launch.shop.shop import Shop
 
-    written = write_shop(out, Shop.make(seed), seed, shoppers, days)
+    written = write_shop(out, Shop.make(shop_seed), seed, shoppers, days)
     typer.echo(f"{written.events:,} events and {written.items:,} items in {out}")
