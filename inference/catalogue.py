@@ -1,6 +1,6 @@
 """The live catalogue: items as arrays, their vectors by the bundle in service."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 import numpy as np
@@ -27,6 +27,7 @@ class Catalogue:
         self.table = ItemTable(max(1, self.text_dim + self._delta_dim))
         self._deltas = _read_deltas(bundle) if bundle and bundle.has(ITEM_DELTAS) else {}
         self._embedded: dict[ItemId, str] = {}
+        self._waiting: dict[ItemId, CatalogueItem] = {}
 
     def upsert(self, item: CatalogueItem) -> None:
         """An item, or its new state. Without words (or without a model) it can be scored at once, by what it did."""
@@ -34,10 +35,17 @@ class Catalogue:
         self.table.upsert(item)
         if self._encoder is None or not text_of(item):
             self._set(item_id, np.zeros(self.text_dim, np.float32))
+        elif self.stale(item):
+            self._waiting[item_id] = item
+
+    def waiting(self) -> Iterable[CatalogueItem]:
+        """Items whose text has no vector of this bundle yet, the oldest first."""
+        return tuple(self._waiting.values())
 
     def delete(self, item_id: ItemId) -> None:
         """Take an item out."""
         self.table.delete(item_id)
+        self._waiting.pop(item_id, None)
 
     def stale(self, item: CatalogueItem) -> bool:
         """Whether its text has no vector of this bundle yet."""
@@ -62,8 +70,14 @@ class Catalogue:
             return False
         item_id = ItemId(embedding.item_id)
         self._embedded[item_id] = embedding.text_digest
+        self._arrived(item_id, embedding.text_digest)
         self._set(item_id, vector / max(float(np.linalg.norm(vector)), 1e-6))
         return True
+
+    def _arrived(self, item_id: ItemId, digest: str) -> None:
+        waiting = self._waiting.get(item_id)
+        if waiting is not None and text_digest(waiting) == digest:
+            del self._waiting[item_id]
 
     def _set(self, item_id: ItemId, text: Floats) -> None:
         delta = self._deltas.get(item_id)

@@ -4,7 +4,7 @@ Synchronous and single-threaded: its owner calls it from one thread. It knows no
 events and its randomness from the recommendation ids, so a slate can be made again from the same inputs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
 import numpy as np
@@ -80,6 +80,10 @@ class Engine:
     def stale(self, item: CatalogueItem) -> bool:
         """Whether the item's text must be embedded."""
         return self.catalogue.stale(item)
+
+    def waiting(self) -> Iterable[CatalogueItem]:
+        """Items whose text waits for its vector."""
+        return self.catalogue.waiting()
 
     def embed(self, items: Sequence[CatalogueItem]) -> list[Embedding]:
         """Vectors of the items' texts."""

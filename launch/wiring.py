@@ -1,0 +1,68 @@
+"""The composition root: settings in, everything built and connected, nothing started."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from contracts.bundle import MANIFEST, Bundle, open_bundle
+from contracts.metrics import Metrics
+from contracts.settings import ModelSettings, Settings
+from contracts.topics import CATALOGUE
+from inference.engine import Engine
+from streams.admin import topic_epoch
+from streams.app import build_app
+from streams.catalogue import CatalogueAgent
+from streams.disk import DiskWaiter
+from streams.engine_room import EngineRoom
+from streams.epochs import Epochs
+from streams.follower import Follower
+from streams.names import physical
+from streams.producer import Producer
+from streams.progress import Progress
+from streams.recommend import Parts, Recommender
+from streams.shared import SharedStatistics
+from streams.store import ProfileStore, StatisticsStore, open_statistics, open_store
+from streams.worker import Machinery, Worker
+
+DEMO_BUNDLE = Path(__file__).with_name("demo_bundle")
+
+
+def find_bundle(settings: ModelSettings) -> Bundle | None:
+    """The bundle that the settings name, or the demo's own; None where there is neither. Raises: BundleRefused."""
+    if settings.bundle is not None:
+        return open_bundle(settings.bundle)
+    return open_bundle(DEMO_BUNDLE) if (DEMO_BUNDLE / MANIFEST).exists() else None
+
+
+def build_engine(settings: Settings, metrics: Metrics) -> Engine:
+    """The engine with its bundle, warm."""
+    return Engine(find_bundle(settings.model), settings.engine, settings.model, metrics)
+
+
+def build_worker(
+    settings: Settings,
+    metrics: Metrics,
+    store: ProfileStore | None = None,
+    statistics: StatisticsStore | None = None,
+    engine: Engine | None = None,
+) -> Worker:
+    """A worker, not started. What is given is used instead of what the settings say."""
+    room = EngineRoom(engine or build_engine(settings, metrics))
+    profiles, counts = store or open_store(settings), statistics or open_statistics(settings)
+    producer, progress = Producer(settings.kafka), Progress()
+    shared = SharedStatistics(counts, room, settings.stream.statistics_interval)
+    disk = DiskWaiter(profiles, metrics, progress)
+    epochs = Epochs(partial(topic_epoch, settings.kafka))
+    recommender = Recommender(Parts(settings, room, profiles, shared, producer, disk, metrics, progress, epochs.of))
+    agent = CatalogueAgent(settings, room, producer, metrics, progress)
+    app = build_app(settings, recommender, agent)
+    follower = Follower(settings, room, agent, metrics, _owned(app, physical(settings.kafka, CATALOGUE)))
+    return Worker(Machinery(settings, producer, profiles, counts, room, shared, follower, disk, progress, app))
+
+
+def _owned(app: Any, topic: str) -> Callable[[], frozenset[int]]:
+    def owned() -> frozenset[int]:
+        return frozenset(tp.partition for tp in app.consumer.assignment() if tp.topic == topic)
+
+    return owned

@@ -1,0 +1,230 @@
+"""Everything that touches Faust's inside: runs of raw records for agents, acked explicitly, committed in order.
+
+Faust carries one message a record and acks it in a ``finally``: slow (about 23 us a record), and a failed batch is
+lost. Here Faust carries ONE message for each (partition, poll): its offset is that of the LAST record of the run, and
+``records`` holds them all. Fetcher, conductor, flow control, rebalance and commit handler run unchanged, once a run.
+
+Why each override is there:
+
+- ``BatchConsumer.getmany``: makes one message of a run; own back-pressure, because Faust's counts messages.
+- ``BatchConsumer.ack`` / ``_new_offset``: only the acked PREFIX of what was delivered is committed. Faust's own
+  ``_new_offset`` commits past a hole (faust #606).
+- ``on_partitions_revoked``: forgets what was never acked, after Faust has committed; the next owner reads it again.
+- ``BatchConsumerThread``: Faust hard-codes a long poll of 1.5 s; aiokafka has one fetch a broker in flight, so a
+  drained partition would wait for the poll of the idle ones.
+- ``BatchStream.batches``: gives batches to the agent.
+
+Every agent of the app must use ``batches()``: a plain ``async for`` would see an empty value and ack the whole run.
+Tables and changelogs do not work with this transport. Faust and aiokafka are pinned; the names are checked at import.
+"""
+
+import asyncio
+import contextlib
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator
+from importlib.metadata import version
+from typing import Any
+
+import faust
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, ConsumerMessage, Message
+
+FETCH_MAX_WAIT_MS = 100
+MAX_OPEN_RECORDS = 40_000
+MAX_OPEN_RUNS = 512
+
+_PRIVATE = (
+    (driver.Consumer, ("_wait_next_records", "_new_offset", "_add_gap", "_new_consumer_thread")),
+    (driver.AIOKafkaConsumerThread, ("_create_worker_consumer",)),
+)
+for _owner, _names in _PRIVATE:
+    for _name in _names:
+        assert hasattr(_owner, _name), f"faust-streaming {version('faust-streaming')} has no {_owner.__name__}.{_name}"
+
+
+class BatchMessage(ConsumerMessage):
+    """A run of records of one partition. ``offset`` is that of its last record."""
+
+    __slots__ = ("records",)
+    records: list[Any]
+
+
+class BatchConsumerThread(driver.AIOKafkaConsumerThread):
+    """The thread that runs aiokafka; only the long poll differs."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS
+        return consumer
+
+
+class BatchConsumer(driver.Consumer):  # type: ignore[misc,unused-ignore]
+    """Faust's consumer with a run of records as the unit of delivery, ack and commit."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._open: defaultdict[TP, deque[BatchMessage]] = defaultdict(deque)
+        self._safe: dict[TP, int] = {}
+        self._room = asyncio.Event()
+        super().__init__(*args, **kwargs)
+
+    def _new_consumer_thread(self) -> BatchConsumerThread:
+        return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109
+        """Poll once and yield one message a partition (called by Faust's fetcher)."""
+        if not await self._wait_for_room(timeout):
+            return
+        records, active = await self._wait_next_records(timeout)
+        if records is None or self.should_stop:
+            return
+        if not self.flow_active:  # a rebalance began: what was fetched is read again by whoever owns it then
+            await self._seek_back()
+            return
+        generation = self.app.consumer_generation_id
+        for aiotp, run in records.items():
+            if not self.flow_active or generation != self.app.consumer_generation_id:
+                return
+            tp = TP(aiotp.topic, aiotp.partition)
+            if run and (active is None or tp in active or tp in self._buffered_partitions):
+                yield tp, self._delivered(tp, run, generation)
+
+    def _delivered(self, tp: TP, run: list[Any], generation: int) -> BatchMessage:
+        last = run[-1]
+        message = BatchMessage(
+            tp.topic, tp.partition, last.offset, last.timestamp / 1000.0, last.timestamp_type, None, None, b"", None,
+            0, 0, tp, generation_id=generation,
+        )  # fmt: skip
+        message.records = run
+        self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
+        self._open[tp].append(message)
+        return message
+
+    async def _seek_back(self) -> None:
+        try:
+            await self.perform_seek()
+        except Exception as error:  # noqa: BLE001  what Faust's own consumer does here: the next round seeks again
+            self.log.warning("seek while the flow is stopped: %r", error)
+
+    async def _wait_for_room(self, timeout: float) -> bool:  # noqa: ASYNC109
+        self._room.clear()
+        runs = [message for queue in self._open.values() for message in queue]
+        if len(runs) < MAX_OPEN_RUNS and sum(len(message.records) for message in runs) < MAX_OPEN_RECORDS:
+            return True
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._room.wait(), timeout)
+        return False
+
+    def ack(self, message: Message) -> bool:
+        """Note an ack, and how far the acked prefix of its partition reaches now."""
+        acked = bool(super().ack(message))
+        queue = self._open[message.tp]
+        while queue and queue[0].acked:
+            self._safe[message.tp] = queue.popleft().offset + 1
+        self._room.set()
+        return acked
+
+    def _new_offset(self, tp: TP) -> int | None:
+        self._acked[tp].clear()
+        self._acked_index[tp].clear()
+        return self._safe.pop(tp, None)
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Nothing: a committed prefix needs no record of the holes that compaction leaves."""
+
+    async def on_partitions_revoked(self, revoked: Any) -> None:
+        """Faust stops the flow, waits for open batches and commits; then what is left is forgotten."""
+        await super().on_partitions_revoked(revoked)
+        self._open.clear()
+        self._safe.clear()
+        self._room.set()
+
+
+class BatchTransport(driver.Transport):
+    """Faust's transport with our consumer."""
+
+    Consumer = BatchConsumer
+
+
+class Batch:
+    """Records handed to an agent in one go; ``ack`` them all, or ``abandon`` them to the next owner."""
+
+    __slots__ = ("_events", "_stream", "records")
+
+    def __init__(self, stream: "BatchStream", events: list[Any]) -> None:
+        self._stream, self._events = stream, events
+        self.records: list[Any] = [record for event in events for record in event.message.records]
+
+    @property
+    def alive(self) -> bool:
+        """Whether this worker still owns the partitions: False once a rebalance or the shutdown began."""
+        return self._stream.is_current(self._events[0].message)
+
+    @property
+    def generation(self) -> int:
+        """The assignment that delivered it."""
+        return int(self._events[0].message.generation_id)
+
+    async def ack(self) -> None:
+        """All effects are safe: Faust may commit."""
+        self._stream.closed(self)
+        for event in self._events:
+            await self._stream.ack(event)
+
+    def abandon(self) -> None:
+        """Not ours any more, and not done: nobody waits for it, and the next owner reads it again."""
+        self._stream.closed(self)
+        self._stream.app.consumer.unacked.difference_update(event.message for event in self._events)
+
+
+class BatchStream(faust.Stream[Any]):
+    """Faust's stream with ``batches``."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._batches: list[Batch] = []
+
+    def is_current(self, message: Message) -> bool:
+        """Whether a message was delivered in the assignment that holds now."""
+        app = self.app
+        return bool(app.flow_control.is_active() and message.generation_id == app.consumer_generation_id)
+
+    def closed(self, batch: Batch) -> None:
+        """A batch was acked or abandoned."""
+        if batch in self._batches:
+            self._batches.remove(batch)
+
+    async def batches(self, max_records: int) -> AsyncIterator[Batch]:
+        """Whatever is there, up to ``max_records``, without a timer: the backlog is the batching queue.
+
+        A run is never split, so a batch may be larger by one run.
+        """
+        await self.maybe_start()
+        try:
+            while not self.should_stop:
+                events = await self._collect(max_records)
+                if events:
+                    batch = Batch(self, events)
+                    self._batches.append(batch)
+                    yield batch
+        except StopAsyncIteration:  # thrown into the queue by Actor.cancel()
+            return
+
+    async def _collect(self, max_records: int) -> list[Any]:
+        queue: asyncio.Queue[Any] = self.channel.queue  # type: ignore[attr-defined]
+        count, events = 0, []
+        event = await queue.get()
+        while True:
+            if self.is_current(event.message):
+                events.append(event)
+                count += len(event.message.records)
+            if count >= max_records or queue.empty():
+                break
+            event = queue.get_nowait()
+        for event in events:
+            self._track(event)
+        return events
+
+    def _track(self, event: Any) -> None:
+        event.message.tracked = True
+        self.app.consumer.track_message(event.message)
+        self.app.sensors.on_stream_event_in(event.message.tp, event.message.offset, self, event)

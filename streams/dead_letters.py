@@ -1,0 +1,68 @@
+"""Inputs that cannot be processed: key, value and headers as they came, and why, in the headers of KIP-1034."""
+
+from typing import Any
+
+from contracts.errors import BadInput, Reason
+from contracts.messages import DeadLetter, Header
+
+PREFIX = "__streams.errors."
+OURS = "daogou."
+MESSAGE_LIMIT = 2_000
+
+
+def letter_of(record: Any, error: BadInput, failed_ms: int, group: str, attempts: int = 1) -> DeadLetter:
+    """The dead letter of a consumed record."""
+    return DeadLetter(
+        reason=error.reason,
+        message=str(error)[:MESSAGE_LIMIT],
+        exception=type(error).__name__,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        key=record.key,
+        value=record.value,
+        headers=tuple(Header(name, value or b"") for name, value in record.headers),
+        failed_ms=failed_ms,
+        attempts=attempts,
+        group=group,
+    )
+
+
+def encode_headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
+    """The original headers, then ours. A name of ours that came in from outside is dropped: nobody forges a reason."""
+    fields = {
+        f"{PREFIX}exception": letter.exception,
+        f"{PREFIX}message": letter.message,
+        f"{PREFIX}topic": letter.topic,
+        f"{PREFIX}partition": str(letter.partition),
+        f"{PREFIX}offset": str(letter.offset),
+        f"{OURS}reason": letter.reason.value,
+        f"{OURS}attempts": str(letter.attempts),
+        f"{OURS}failed-ms": str(letter.failed_ms),
+        f"{OURS}group": letter.group,
+    }
+    kept = [(header.name, header.value) for header in letter.headers if header.name not in fields]
+    return kept + [(name, text.encode()) for name, text in fields.items()]
+
+
+def decode_letter(record: Any) -> DeadLetter:
+    """A record of the dead-letter topic. What is not ours in its headers is the original's."""
+    ours = {name: (value or b"").decode(errors="replace") for name, value in record.headers if _is_ours(name)}
+    return DeadLetter(
+        reason=Reason(ours.get(f"{OURS}reason", Reason.NOT_APPLICABLE.value)),
+        message=ours.get(f"{PREFIX}message", ""),
+        exception=ours.get(f"{PREFIX}exception", ""),
+        topic=ours.get(f"{PREFIX}topic", ""),
+        partition=int(ours.get(f"{PREFIX}partition", -1)),
+        offset=int(ours.get(f"{PREFIX}offset", -1)),
+        key=record.key,
+        value=record.value,
+        headers=tuple(Header(name, value or b"") for name, value in record.headers if not _is_ours(name)),
+        failed_ms=int(ours.get(f"{OURS}failed-ms", 0)),
+        attempts=int(ours.get(f"{OURS}attempts", 1)),
+        group=ours.get(f"{OURS}group", ""),
+    )
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith((PREFIX, OURS))

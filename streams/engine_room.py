@@ -1,0 +1,42 @@
+"""The engine on one thread of its own: calls line up, and the event loop goes on meanwhile."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from contracts.messages import CatalogueItem, Embedding, Slate
+from inference.ask import Ask
+from inference.engine import Engine
+
+EMBED_AT_ONCE = 32
+
+T = TypeVar("T")
+
+
+class EngineRoom:
+    """Every call that reads or changes the engine runs here, one after another."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
+
+    async def ask(self, call: Callable[[Engine], T]) -> T:
+        """Run ``call`` on the engine's thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call, self._engine)
+
+    async def recommend(self, asks: Sequence[Ask], degraded: str | None = None) -> list[Slate]:
+        """One slate for each ask."""
+        return await self.ask(lambda engine: engine.recommend(asks, degraded)) if asks else []
+
+    async def embed(self, items: Sequence[CatalogueItem]) -> list[Embedding]:
+        """Vectors of items, a few at a time, so that slates are made in between."""
+        vectors: list[Embedding] = []
+        for start in range(0, len(items), EMBED_AT_ONCE):
+            some = items[start : start + EMBED_AT_ONCE]
+            vectors += await self.ask(lambda engine, some=some: engine.embed(some))  # type: ignore[misc]
+        return vectors
+
+    def close(self) -> None:
+        """Finish what was asked, then end the thread."""
+        self._thread.shutdown(wait=True)

@@ -1,0 +1,113 @@
+"""Records -> events -> profiles: the pure middle of the way of a click."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from contracts.codec import decode_event
+from contracts.errors import BadInput
+from contracts.events import AnyEvent, EventId, Forget, UserId
+from contracts.messages import Trigger
+from contracts.profile import Outcome, Position, Profile, apply
+from streams.store import ProfileKey
+
+
+class Decoded(NamedTuple):
+    """A record that is an event."""
+
+    record: Any
+    event: AnyEvent
+
+    @property
+    def key(self) -> ProfileKey:
+        """Whose profile it changes."""
+        return ProfileKey(self.record.partition, UserId(self.event.user_id))
+
+
+class Undecoded(NamedTuple):
+    """A record that is none, and why."""
+
+    record: Any
+    error: BadInput
+
+
+class Lesson(NamedTuple):
+    """A new event and the profile before it: what the shared statistics learn from."""
+
+    before: Profile
+    event: AnyEvent
+
+
+class Folded(NamedTuple):
+    """One shopper after a batch. ``expected`` is the version that was loaded."""
+
+    key: ProfileKey
+    profile: Profile
+    expected: int
+    outcomes: tuple[Outcome, ...]
+    lessons: tuple[Lesson, ...]
+    last: Decoded | None
+    forgotten: bool
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is anything to save."""
+        return self.profile.version != self.expected
+
+    @property
+    def owed(self) -> Decoded | None:
+        """The record that a slate is owed to: the batch's last answered one, if none after it was answered before."""
+        if self.last is None or self.profile.answered != self.last.record.offset:
+            return None
+        return self.last
+
+
+def decode(records: Iterable[Any], limit: int) -> tuple[list[Decoded], list[Undecoded]]:
+    """Every record is one or the other."""
+    good, bad = [], []
+    for record in records:
+        try:
+            event = decode_event(record.value, record.key, record.headers, record.timestamp, limit)
+            good.append(Decoded(record, event))
+        except BadInput as error:
+            bad.append(Undecoded(record, error))
+    return good, bad
+
+
+def by_shopper(decoded: Iterable[Decoded]) -> dict[ProfileKey, list[Decoded]]:
+    """In the order of the log for each shopper."""
+    shoppers: dict[ProfileKey, list[Decoded]] = {}
+    for each in decoded:
+        shoppers.setdefault(each.key, []).append(each)
+    return shoppers
+
+
+def fold_shopper(key: ProfileKey, loaded: Profile | None, events: Sequence[Decoded], epoch: str) -> Folded:
+    """All of a shopper's events of the batch, each once."""
+    profile = loaded or Profile(key.user)
+    outcomes, lessons, last, forgotten = [], [], None, False
+    for each in events:
+        before = profile
+        profile, outcome = apply(before, Position(epoch, each.record.partition, each.record.offset), each.event)
+        outcomes.append(outcome)
+        if outcome is Outcome.APPLIED:
+            lessons.append(Lesson(before, each.event))
+        if profile.answered == each.record.offset:
+            last = each
+        forgotten = isinstance(each.event, Forget) or (forgotten and last is not each)
+    version = loaded.version if loaded else 0
+    return Folded(key, profile, version, tuple(outcomes), tuple(lessons), last, forgotten)
+
+
+def trigger_of(each: Decoded) -> Trigger:
+    """The receipt's first line: which event is answered."""
+    record = each.record
+    return Trigger(
+        event_id=EventId(each.event.event_id),
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        time_ms=each.event.time_ms,
+    )
+
+
+__all__ = ["Decoded", "Folded", "Lesson", "Undecoded", "by_shopper", "decode", "fold_shopper", "trigger_of"]

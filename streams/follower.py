@@ -1,0 +1,141 @@
+"""Every worker holds the whole catalogue: this reads both compacted topics from their beginning, and goes on.
+
+A plain consumer without a group: each worker sees every partition. Ready once it has caught up with where the topics
+ended when it started. Items whose text has no vector of the bundle in service (a new bundle, a first start) are
+embedded by whoever owns their partition of the catalogue, a few at a time.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+from aiokafka.partitioner import DefaultPartitioner
+
+from contracts.codec import decode_embedding
+from contracts.errors import BadInput, BrokerUnavailable, Unavailable
+from contracts.events import ItemId
+from contracts.messages import CatalogueItem
+from contracts.metrics import Metrics
+from contracts.settings import Settings
+from contracts.topics import CATALOGUE, EMBEDDINGS
+from inference.engine import Engine
+from streams.catalogue import CatalogueAgent, read_item
+from streams.clients import connection
+from streams.engine_room import EngineRoom
+from streams.names import physical
+
+AT_ONCE = 2000
+BACKFILL = 64
+BACKFILL_SECONDS = 1.0
+
+log = structlog.get_logger()
+
+Owned = Callable[[], frozenset[int]]
+
+
+class Follower:
+    """Fills the engine's catalogue. ``owned`` says which partitions of the catalogue topic this worker has."""
+
+    def __init__(
+        self, settings: Settings, engine: EngineRoom, agent: CatalogueAgent, metrics: Metrics, owned: Owned
+    ) -> None:
+        self._settings, self._engine, self._agent = settings, engine, agent
+        self._metrics, self._owned = metrics, owned
+        self._items = physical(settings.kafka, CATALOGUE)
+        self._vectors = physical(settings.kafka, EMBEDDINGS)
+        self._consumer: AIOKafkaConsumer | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._place = DefaultPartitioner()
+
+    async def start(self) -> None:
+        """Read everything that is there, then keep up in the background. Raises: BrokerUnavailable."""
+        self._consumer = AIOKafkaConsumer(
+            enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=100,
+            metadata_max_age_ms=5000, max_partition_fetch_bytes=4 << 20, **connection(self._settings.kafka),
+        )  # fmt: skip
+        try:
+            await self._consumer.start()
+            await self._catch_up(self._consumer)
+        except KafkaError as error:
+            raise BrokerUnavailable(f"the catalogue cannot be read: {type(error).__name__}: {error}") from error
+        names = ("follower", self._follow(self._consumer)), ("backfill", self._backfill())
+        self._tasks = [asyncio.create_task(work, name=name) for name, work in names]
+
+    async def stop(self) -> None:
+        """Let go."""
+        for task in self._tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        if self._consumer is not None:
+            await self._consumer.stop()
+
+    async def _catch_up(self, consumer: AIOKafkaConsumer) -> None:
+        partitions = [TopicPartition(t, p) for t in (self._items, self._vectors) for p in await self._all(consumer, t)]
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        ends = await consumer.end_offsets(partitions)
+        while any([await consumer.position(p) < end for p, end in ends.items()]):
+            await self._take(await consumer.getmany(timeout_ms=100, max_records=AT_ONCE))
+
+    async def _all(self, consumer: AIOKafkaConsumer, topic: str) -> Sequence[int]:
+        found = consumer.partitions_for_topic(topic)
+        while not found:
+            await consumer._client.force_metadata_update()
+            found = consumer.partitions_for_topic(topic)
+        return sorted(found)
+
+    async def _follow(self, consumer: AIOKafkaConsumer) -> None:
+        while True:
+            try:
+                await self._take(await consumer.getmany(timeout_ms=1000, max_records=AT_ONCE))
+            except KafkaError as error:
+                log.warning("the catalogue stands still", error=f"{type(error).__name__}: {error}")
+                await asyncio.sleep(1.0)
+
+    async def _take(self, runs: dict[TopicPartition, list[Any]]) -> None:
+        for partition, records in runs.items():
+            take = self._take_items if partition.topic == self._items else _take_vectors
+            await self._engine.ask(lambda engine, take=take, records=records: take(engine, records))  # type: ignore[misc]
+        if runs:
+            embedded, known = await self._engine.ask(lambda e: (int(e.table.has_vector.sum()), len(e.table)))
+            self._metrics.items.set(known)
+            self._metrics.embedded.set(embedded)
+
+    def _take_items(self, engine: Engine, records: Sequence[Any]) -> None:
+        for record in records:
+            try:
+                item = read_item(record, self._settings.stream.event_limit)
+            except BadInput:
+                continue  # the catalogue agent dead-letters it
+            if item is not None:
+                engine.upsert(item)
+            elif record.key:
+                engine.delete(ItemId(record.key.decode(errors="replace")))
+
+    async def _backfill(self) -> None:
+        while True:
+            await asyncio.sleep(BACKFILL_SECONDS)
+            try:
+                while mine := await self._engine.ask(self._mine):
+                    await self._agent.embed(mine)
+                    await asyncio.sleep(0.2)  # the vectors come back through their topic
+            except Unavailable as error:
+                log.warning("items wait for their vectors", error=str(error))
+
+    def _mine(self, engine: Engine) -> list[CatalogueItem]:
+        owned = self._owned()
+        partitions = list(range(CATALOGUE.partitions))
+        found = (i for i in engine.waiting() if self._place(i.item_id.encode(), partitions, partitions) in owned)
+        return [item for _, item in zip(range(BACKFILL), found, strict=False)]
+
+
+def _take_vectors(engine: Engine, records: Sequence[Any]) -> None:
+    for record in records:
+        if record.value:
+            with suppress(BadInput):  # not ours; the item waits and is embedded again
+                engine.set_embedding(decode_embedding(record.value))

@@ -1,0 +1,78 @@
+"""What all shoppers teach: summed here, flushed about once a second, and what everybody taught read back."""
+
+import asyncio
+from contextlib import suppress
+
+import structlog
+
+from contracts.errors import Unavailable
+from contracts.events import AnyEvent
+from contracts.profile import Profile
+from contracts.statistics import Decay, Increments
+from inference.engine import Engine
+from streams.engine_room import EngineRoom
+from streams.store import Changes, StatisticsStore
+
+log = structlog.get_logger()
+
+
+class SharedStatistics:
+    """The loop between this worker's lessons, the store's counts and the engine's arrays.
+
+    A flush that fails loses lessons of about a second: counts are estimates, profiles are not.
+    """
+
+    def __init__(self, store: StatisticsStore, engine: EngineRoom, interval: float) -> None:
+        self._store, self._engine, self._interval = store, engine, interval
+        self._decay = Decay()
+        self._increments = Increments(self._decay)
+        self._cursor: str | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def learn(self, before: Profile, event: AnyEvent) -> None:
+        """Note what a new event teaches."""
+        self._increments.learn(before, event)
+
+    async def start(self) -> None:
+        """Read everything that is known, then keep up."""
+        await self._read_back()
+        self._task = asyncio.create_task(self._run(), name="statistics")
+
+    async def stop(self) -> None:
+        """Flush what is left."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+            await self._turn()
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(self._interval)
+            await self._turn()
+
+    async def _turn(self) -> None:
+        try:
+            await self._flush()
+            await self._read_back()
+        except Unavailable as error:
+            log.warning("shared statistics stand still", error=str(error))
+
+    async def _flush(self) -> None:
+        increments, self._increments = self._increments, Increments(self._decay)
+        if increments:
+            await self._store.flush(increments)
+
+    async def _read_back(self) -> None:
+        while True:
+            changes = await self._store.changes(self._cursor)
+            self._cursor = changes.cursor
+            await self._engine.ask(lambda engine, found=changes: _put(engine, found))  # type: ignore[misc]
+            if changes.complete:
+                return
+
+
+def _put(engine: Engine, changes: Changes) -> None:
+    for row in changes.followers:
+        engine.statistics.put_followers(row.item, row.followers)
+    engine.statistics.put_trend(changes.trend, changes.latest_ms)
