@@ -5,6 +5,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from prometheus_client import start_http_server
+
 from contracts.bundle import MANIFEST, Bundle, open_bundle
 from contracts.metrics import Metrics
 from contracts.settings import ModelSettings, Settings
@@ -59,6 +61,12 @@ def build_worker(
     app = build_app(settings, recommender, agent)
     follower = Follower(settings, room, agent, metrics, _owned(app, physical(settings.kafka, CATALOGUE)))
     return Worker(Machinery(settings, producer, profiles, counts, room, shared, follower, disk, progress, app))
+
+
+def serve_metrics(settings: Settings, metrics: Metrics) -> None:
+    """/metrics on the loopback interface, where the settings name a port."""
+    if settings.stream.metrics_port:
+        start_http_server(settings.stream.metrics_port, "127.0.0.1", metrics.registry)
 
 
 def _owned(app: Any, topic: str) -> Callable[[], frozenset[int]]:

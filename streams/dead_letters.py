@@ -8,10 +8,12 @@ from contracts.messages import DeadLetter, Header
 PREFIX = "__streams.errors."
 OURS = "daogou."
 MESSAGE_LIMIT = 2_000
+ATTEMPTS = f"{OURS}attempts"
 
 
-def letter_of(record: Any, error: BadInput, failed_ms: int, group: str, attempts: int = 1) -> DeadLetter:
-    """The dead letter of a consumed record."""
+def letter_of(record: Any, error: BadInput, failed_ms: int, group: str) -> DeadLetter:
+    """The dead letter of a consumed record; one that was sent back before counts its attempts."""
+    before = dict(record.headers).get(ATTEMPTS, b"0")
     return DeadLetter(
         reason=error.reason,
         message=str(error)[:MESSAGE_LIMIT],
@@ -23,7 +25,7 @@ def letter_of(record: Any, error: BadInput, failed_ms: int, group: str, attempts
         value=record.value,
         headers=tuple(Header(name, value or b"") for name, value in record.headers),
         failed_ms=failed_ms,
-        attempts=attempts,
+        attempts=int(before) + 1 if before.isdigit() else 1,
         group=group,
     )
 
@@ -37,7 +39,7 @@ def encode_headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
         f"{PREFIX}partition": str(letter.partition),
         f"{PREFIX}offset": str(letter.offset),
         f"{OURS}reason": letter.reason.value,
-        f"{OURS}attempts": str(letter.attempts),
+        ATTEMPTS: str(letter.attempts),
         f"{OURS}failed-ms": str(letter.failed_ms),
         f"{OURS}group": letter.group,
     }
@@ -59,7 +61,7 @@ def decode_letter(record: Any) -> DeadLetter:
         value=record.value,
         headers=tuple(Header(name, value or b"") for name, value in record.headers if not _is_ours(name)),
         failed_ms=int(ours.get(f"{OURS}failed-ms", 0)),
-        attempts=int(ours.get(f"{OURS}attempts", 1)),
+        attempts=int(ours.get(ATTEMPTS, 1)),
         group=ours.get(f"{OURS}group", ""),
     )
 

@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from time import sleep
 from types import TracebackType
 from typing import Any
 
@@ -66,6 +67,11 @@ class Cluster:
     def overrides(self) -> dict[str, Any]:
         """What ``load_settings`` needs to reach this cluster."""
         return {"kafka": {"bootstrap_servers": self.bootstrap_servers}, "redis": {"url": self.redis_url}}
+
+    def wait(self) -> None:
+        """Return when either server ended by itself."""
+        while self.kafka.process.poll() is None and self.valkey.process.poll() is None:
+            sleep(0.2)
 
     def stop(self) -> None:
         """Stop both; a temporary folder goes with them."""

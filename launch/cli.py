@@ -1,0 +1,127 @@
+"""``daogou``: one table of commands, each loaded when it is asked for. Starting costs nothing that is not used."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+import click
+from click.exceptions import Exit
+
+
+class Entry(NamedTuple):
+    """One command: its module in ``launch.commands`` and its line in the help."""
+
+    module: str
+    help: str
+
+
+COMMANDS = {
+    "demo": Entry("demo", "The whole of daogou against a simulated shop, in this terminal."),
+    "up": Entry("up", "Run the embedded Kafka and Valkey (development)."),
+    "worker": Entry("worker", "Run one worker: clicks in, slates out."),
+    "publish": Entry("publish", "Publish a file of events to the clickstream."),
+    "catalogue": Entry("catalogue", "Put items into the catalogue, take them out, list them."),
+    "watch": Entry("watch", "Show slates as they are made."),
+    "recommend": Entry("recommend", "Show a shopper's slate."),
+    "profile": Entry("profile", "Show what is known of a shopper, or forget it."),
+    "verify": Entry("verify", "Fold the log afresh and compare it with the store and the slates."),
+    "rebuild": Entry("rebuild", "Make the store again from the log."),
+    "topics": Entry("topics", "Create, check and describe the topics."),
+    "dead-letters": Entry("dead_letters", "List, show and redrive what could not be processed."),
+    "lag": Entry("lag", "Show how far the workers are behind."),
+    "train": Entry("train", "Train a model from events and items."),
+    "export": Entry("export", "Turn a checkpoint into a verified ONNX bundle."),
+    "evaluate": Entry("evaluate", "Compare recommenders on a public data set."),
+    "bundle": Entry("bundle", "Verify a bundle, or show what is in it."),
+    "shop": Entry("shop", "Write the simulated shop's log, to train on."),
+    "doctor": Entry("doctor", "Say what is wrong with this machine, the settings and the servers."),
+}
+
+
+class Lazy(click.Group):
+    """Knows all commands by name, and imports one when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command whose room is there, in the table's order."""
+        return [name for name, entry in COMMANDS.items() if find_spec(f"launch.commands.{entry.module}")]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """What forwards to the command."""
+        entry = COMMANDS.get(cmd_name)
+        if entry is None or not find_spec(f"launch.commands.{entry.module}"):
+            return None
+        return _Forward(cmd_name, entry)
+
+
+class _Forward(click.Command):
+    """Gives the rest of the line to a typer app, unread."""
+
+    def __init__(self, name: str, entry: Entry) -> None:
+        super().__init__(name, help=entry.help, add_help_option=False)
+        self._entry = entry
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Keep the words; typer reads them."""
+        context = click.Context(self, info_name=info_name, parent=parent, **extra)
+        context.args = list(args)
+        return context
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Load the module and run its typer app."""
+        app = import_module(f"launch.commands.{self._entry.module}").app
+        return app(args=ctx.args, prog_name=f"daogou {self.name}", standalone_mode=False)
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="daogou", prog_name="daogou")
+def root() -> None:
+    """daogou: every click changes what the shopper sees next.
+
+    Settings come from DAOGOU_* variables (DAOGOU_KAFKA__BOOTSTRAP_SERVERS=host:port); `daogou doctor` says what is
+    wrong with them.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command. Errors of ours are one line and exit 1; Ctrl-C is 130."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status."""
+    from contracts.errors import DaogouError
+
+    try:
+        result = root.main(args=None if arguments is None else list(arguments), standalone_mode=False)
+    except DaogouError as error:
+        print(f"daogou: {error}", file=sys.stderr)  # noqa: T201  the one place that speaks of errors
+        return 1
+    except (KeyboardInterrupt, click.Abort):
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except Exit as error:
+        return error.exit_code
+    except Exception as error:  # noqa: BLE001  typer raises its own copies of click's errors; what is neither goes on
+        return _of_typer(error)
+    return result if isinstance(result, int) else 0
+
+
+def _of_typer(error: Exception) -> int:
+    """Click's and typer's own ways to end (typer carries a copy of click); anything else is a defect of ours."""
+    show = getattr(error, "show", None)
+    if callable(show):
+        show()
+        return int(getattr(error, "exit_code", 2))
+    if type(error).__name__ in ("Exit", "Abort"):
+        return int(getattr(error, "exit_code", 130))
+    raise error
+
+
+if __name__ == "__main__":
+    main()

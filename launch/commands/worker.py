@@ -1,0 +1,36 @@
+"""``daogou worker``: one worker process."""
+
+import typer
+
+from launch.options import Broker, RedisUrl, settings_for
+
+app = typer.Typer()
+
+
+@app.command()
+def worker(broker: Broker = "", redis: RedisUrl = "") -> None:
+    """Run one worker until Ctrl-C or SIGTERM: it drains what it has in hand, then ends.
+
+    Start as many as the clickstream has partitions; Kafka shares the work among them. Everything else is a setting
+    (DAOGOU_STREAM__BATCH, DAOGOU_MODEL__BUNDLE, ...). Exit status: 0 drained, 1 refused at start, 70 stuck.
+    """
+    import asyncio
+
+    import uvloop
+
+    from contracts.metrics import Metrics
+    from launch.logs import configure
+    from launch.wiring import build_worker, serve_metrics
+    from streams.admin import check_topics
+
+    settings = settings_for(broker, redis)
+    configure(settings.log_json)
+    check_topics(settings.kafka)
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # first thing: Faust's consumer thread makes its loop by it
+
+    async def run() -> None:
+        metrics = Metrics()
+        serve_metrics(settings, metrics)
+        await build_worker(settings, metrics).run()
+
+    asyncio.run(run())

@@ -1,0 +1,30 @@
+"""Options that many commands share, and the settings that they make."""
+
+from typing import Annotated, Any
+
+import typer
+
+from contracts.settings import Settings
+
+Broker = Annotated[str, typer.Option(help="Kafka's host:port; default: DAOGOU_KAFKA__BOOTSTRAP_SERVERS.")]
+RedisUrl = Annotated[str, typer.Option("--redis", help="redis://host:port/db; default: DAOGOU_REDIS__URL.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def settings_for(broker: str = "", redis: str = "") -> Settings:
+    """The settings from the environment, with what the command line says before it. Raises: SettingsRefused."""
+    from contracts.settings import load_settings
+
+    given: dict[str, Any] = {}
+    if broker:
+        given["kafka"] = {"bootstrap_servers": broker}
+    if redis:
+        given["redis"] = {"url": redis}
+    return load_settings(**given)
+
+
+def print_json(value: Any) -> None:
+    """Structs, dates and plain values as indented JSON on stdout."""
+    import msgspec
+
+    typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())

@@ -1,0 +1,39 @@
+"""The embedded cluster, once for the whole run; each test has its own topics, keys and group on it."""
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import psutil
+import pytest
+
+from contracts.settings import Settings, load_settings
+from launch.embedded import Cluster
+from streams.admin import create_topics
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """Kafka and Valkey on loopback. At the end no child of ours may be left."""
+    with Cluster.start() as running:
+        yield running
+    left = [child for child in psutil.Process().children(recursive=True) if child.is_running()]
+    names = [child.name() for child in left if child.status() != psutil.STATUS_ZOMBIE]
+    assert not {"java", "valkey-server"} & set(names), names
+
+
+@pytest.fixture
+def settings(cluster: Cluster) -> Settings:
+    """Settings of a shop of its own: its prefix is on topics, keys and group. Nothing is created yet."""
+    prefix = f"t{uuid4().hex[:10]}."
+    return load_settings(
+        kafka={"bootstrap_servers": cluster.bootstrap_servers, "topic_prefix": prefix, "partitions": 3},
+        redis={"url": cluster.redis_url},
+        stream={"group": f"{prefix}daogou", "session_timeout": 6.0},
+    )
+
+
+@pytest.fixture
+def shop(settings: Settings) -> Settings:
+    """The same, with its topics."""
+    create_topics(settings.kafka)
+    return settings
