@@ -165,12 +165,12 @@ def _same_category(categories: Rows, recent: Rows, candidates: Rows) -> NDArray[
 
 def _price_gap(prices: Floats, recent: Rows, candidates: Rows) -> NDArray[np.float64]:
     """How far the candidate's log price is from the mean of the last items'; 0 where either is unknown."""
-    logs = np.log1p(prices.astype(np.float64))
+    logs: NDArray[np.float64] = np.log1p(prices.astype(np.float64))
     seen = np.where(recent >= 0, logs[recent], np.nan)
     known = np.asarray(np.isfinite(seen))
     mean = np.where(known, seen, 0.0).sum(-1) / np.maximum(known.sum(-1), 1)
     gap = np.abs(logs[candidates] - mean[:, None])
-    return np.asarray(np.where(known.any(-1)[:, None], np.nan_to_num(gap), 0.0))
+    return np.asarray(np.where(known.any(-1, keepdims=True), np.nan_to_num(gap), 0.0))
 
 
 def _met(

@@ -1,6 +1,7 @@
 """Reading the dead-letter topic, and sending letters back to where they came from."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 
@@ -53,13 +54,13 @@ def read_letter(settings: Settings, at: str) -> DeadLetter:
     return decode_letter(found[0])
 
 
-def _records(consumer: KafkaConsumer, part: TopicPartition, start: int, end: int) -> list[object]:
-    records: list[object] = []
+def _records(consumer: KafkaConsumer, part: TopicPartition, start: int, end: int) -> list[Any]:
+    records: list[Any] = []
     consumer.assign([part])
     consumer.seek(part, start)
     while consumer.position(part) < end:
         records += consumer.poll(timeout_ms=POLL_MS).get(part, [])
-    return [record for record in records if record.offset < end]  # type: ignore[attr-defined]
+    return [record for record in records if record.offset < end]
 
 
 async def send_back(settings: Settings, letters: Sequence[DeadLetter]) -> None:

@@ -43,12 +43,12 @@ def show(at: At, broker: Broker = "", as_json: Json = False) -> None:
     if as_json:
         print_json(letter)
         return
-    typer.echo(
-        f"reason   {letter.reason.value}\nmessage  {letter.message}\nfrom     {letter.topic}/{letter.partition}/"
-    )
-    typer.echo(
-        f"offset   {letter.offset}\nkey      {letter.key!r}\nattempts {letter.attempts}\nvalue    {letter.value!r}"
-    )
+    source = f"{letter.topic}/{letter.partition}/{letter.offset}"
+    for name, value in (
+        ("reason", letter.reason.value), ("message", letter.message), ("from", source), ("key", repr(letter.key)),
+        ("attempts", letter.attempts), ("value", repr(letter.value)),
+    ):  # fmt: skip
+        typer.echo(f"{name:<9}{value}")
 
 
 @app.command()

@@ -11,7 +11,7 @@ app = typer.Typer()
 @app.command()
 def shop(
     out: Annotated[Path, typer.Option(help="Folder for events.jsonl.gz and items.jsonl.gz.")],
-    seed: Annotated[int, typer.Option(help="Whose history: the same seed makes the same. The demo's are 0, 1, 2, ...")] = 1000,
+    seed: Annotated[int, typer.Option(help="Whose history; the demo's are 0, 1, 2, ...")] = 1000,
     shop_seed: Annotated[int, typer.Option(help="Which shop; the demo's is 0.")] = 0,
     shoppers: Annotated[int, typer.Option(min=1, help="How many shoppers.")] = 1000,
     days: Annotated[float, typer.Option(min=0.01, help="How many days they shop.")] = 30.0,

@@ -103,7 +103,10 @@ def write_lock() -> None:
     """Resolve ``ENDPOINT`` and write its jars and checksums, without dates, into the lock."""
     import jgo
 
-    jgo.build(ENDPOINT).lockfile.save(LOCK)
+    lock = jgo.build(ENDPOINT).lockfile
+    if lock is None:
+        raise EnvironmentRefused(f"jgo resolved nothing for {ENDPOINT}")
+    lock.save(LOCK)
     lines = LOCK.read_text().splitlines(keepends=True)
     LOCK.write_text("".join(line for line in lines if not line.startswith("generated = ")))
 
