@@ -1,7 +1,7 @@
 """Reading topics for people: from the beginning to the end as it stands, from now on, or a key's last record."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -57,10 +57,17 @@ async def read_to_end(settings: KafkaSettings, topic: Topic) -> AsyncIterator[An
             yield record
 
 
-async def follow(consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> AsyncIterator[Any]:
-    """Every record from now on."""
-    consumer.assign(list(partitions))
+async def stand_at_end(consumer: AIOKafkaConsumer, settings: KafkaSettings, topic: Topic) -> None:
+    """Take all partitions of a topic, from now on: what comes after this returns is read by ``records_from``."""
+    partitions = await partitions_of(consumer, settings, topic)
+    consumer.assign(partitions)
     await consumer.seek_to_end(*partitions)
+    for partition in partitions:
+        await consumer.position(partition)
+
+
+async def records_from(consumer: AIOKafkaConsumer) -> AsyncIterator[Any]:
+    """Every record from where the consumer stands, for ever."""
     while True:
         for records in (await consumer.getmany(timeout_ms=1000, max_records=AT_ONCE)).values():
             for record in records:

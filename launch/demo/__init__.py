@@ -1,0 +1,1 @@
+"""The demo: the whole of daogou against the simulated shop, measured as the shop sees it."""
