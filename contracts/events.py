@@ -19,8 +19,18 @@ SessionId = NewType("SessionId", str)
 RecommendationId = NewType("RecommendationId", str)
 BundleDigest = NewType("BundleDigest", str)
 
-#: An id: 1 to 256 characters, none of them a control character (they forge log lines and protocols).
-Id = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
+#: What no id may have: control characters and line separators forge log lines and protocols; bidi controls,
+#: zero-width, tag and other invisible characters make two ids look like one. Anything else is kept as it came, byte
+#: for byte: ids are never normalised, because Kafka's partitions and the store's keys are made of their bytes.
+UNSEEN = (
+    r"\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    r"\U000e0000-\U000e0fff"
+)
+
+#: An id: 1 to 256 characters, all of them visible or spaces. (``$`` would let a last newline pass.)
+Id = Annotated[str, Meta(min_length=1, max_length=256, pattern=rf"^[^{UNSEEN}]+\Z")]
+#: Unix milliseconds, UTC, in 64 bits.
+TimeMs = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Text = Annotated[str, Meta(max_length=20_000)]
 Query = Annotated[str, Meta(max_length=1_000)]
 Money = Annotated[float, Meta(ge=0, le=1e12)]
@@ -66,7 +76,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="ty
 
     event_id: Id
     user_id: Id
-    time_ms: int
+    time_ms: TimeMs
     session_id: Id | None = None
     anonymous_id: Id | None = None
 

@@ -12,7 +12,7 @@ class CatalogueItem(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One item of the shop, as its catalogue system upserts it (a null value deletes it).
 
     ``category`` runs from the widest level to the narrowest. ``group`` names the product that this is a variant
-    of. ``stock`` None means that the shop does not say. ``added_ms`` is Unix milliseconds.
+    of. ``stock`` None means that the shop does not say. ``added_ms`` is Unix milliseconds, to the year 9999.
     """
 
     item_id: Id
@@ -23,7 +23,7 @@ class CatalogueItem(Struct, frozen=True, kw_only=True, omit_defaults=True):
     price: Money | None = None
     stock: Annotated[int, Meta(ge=0, le=1_000_000_000)] | None = None
     group: Id | None = None
-    added_ms: int | None = None
+    added_ms: Annotated[int, Meta(ge=0, le=253_402_300_799_999)] | None = None
 
     @property
     def available(self) -> bool:

@@ -27,8 +27,9 @@ def read(value: bytes, _headers: Sequence[tuple[str, bytes]]) -> AnyEvent:
 
 
 def _reason(message: str) -> Reason:
-    if "`$.user_id`" in message or "field `user_id`" in message:
+    """From the message's fixed ends only: what is between them may be the sender's own words."""
+    if message.endswith(" - at `$.user_id`") or message == "Object missing required field `user_id`":
         return Reason.NO_USER
-    if "field `type`" in message or "Invalid value '" in message or "`$.type`" in message:
+    if message.endswith(" - at `$.type`") or message == "Object missing required field `type`":
         return Reason.UNKNOWN_TYPE
     return Reason.INVALID_FIELD

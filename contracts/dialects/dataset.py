@@ -19,6 +19,7 @@ from msgspec import Meta, Struct
 from contracts.dialects import canonical
 from contracts.errors import Reason, Unacceptable, Unreadable
 from contracts.events import (
+    UNSEEN,
     AnyEvent,
     CartAdd,
     CartRemove,
@@ -53,7 +54,7 @@ S = TypeVar("S", bound=Struct)
 
 
 #: An id in a row: '' where there is none, else as strict as an event's.
-RowId = Annotated[str, Meta(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
+RowId = Annotated[str, Meta(max_length=256, pattern=rf"^[^{UNSEEN}]*\Z")]
 Finite = Annotated[float, Meta(ge=-1e12, le=1e12)]
 
 
