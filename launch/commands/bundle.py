@@ -1,0 +1,60 @@
+"""``daogou bundle``: verify a model folder, or show what is in it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from launch.options import Json, print_json
+
+app = typer.Typer(help="Bundles: immutable model folders with the proof that they are right.", no_args_is_help=True)
+
+Folder = Annotated[Path | None, typer.Argument(help="The bundle; default: the one that the settings name.")]
+
+
+def _opened(folder: Path | None) -> "Bundle":  # type: ignore[name-defined]  # noqa: F821  loaded where it is used
+    from contracts.bundle import open_bundle
+    from contracts.errors import BundleRefused
+    from contracts.settings import load_settings
+    from launch.wiring import find_bundle
+
+    found = open_bundle(folder) if folder else find_bundle(load_settings().model)
+    if found is None:
+        raise BundleRefused("no bundle: name a folder, or set DAOGOU_MODEL__BUNDLE")
+    return found
+
+
+@app.command()
+def verify(folder: Folder = None) -> None:
+    """Check every file against the manifest. Exit status 1 names the file that differs."""
+    bundle = _opened(folder)
+    typer.echo(f"{bundle.folder}: {len(bundle.manifest.files)} files as the manifest says\n{bundle.digest}")
+
+
+@app.command()
+def show(folder: Folder = None, as_json: Json = False) -> None:
+    """Show what it was trained on, how good it is, how near ONNX is to PyTorch, and what made it."""
+    from rich.console import Console
+    from rich.table import Table
+
+    bundle = _opened(folder)
+    manifest = bundle.manifest
+    if as_json:
+        print_json(manifest)
+        return
+    facts = manifest.training
+    typer.echo(f"{manifest.name}  {bundle.digest}")
+    typer.echo(
+        f"trained on {facts.events:,} events of {facts.shoppers:,} shoppers, {facts.items:,} items, seed {facts.seed}"
+    )
+    for figure in facts.metrics:
+        typer.echo(f"  {figure.name:<36}{figure.value:g}")
+    table = Table("file", "bytes", "max difference", "rank correlation", "top 10 kept")
+    parities = {parity.file: parity for parity in manifest.parity}
+    for entry in manifest.files:
+        p = parities.get(entry.name)
+        proof = (
+            (f"{p.max_abs_difference:.1e}", f"{p.rank_correlation:.4f}", f"{p.top10_kept:.0%}") if p else ("", "", "")
+        )
+        table.add_row(entry.name, f"{entry.bytes:,}", *proof)
+    Console().print(table)

@@ -1,0 +1,48 @@
+"""``daogou train``: a log in, a checkpoint out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+
+@app.command()
+def train(
+    events: Annotated[Path, typer.Argument(help="Events: JSONL or gzip JSONL, a data set's rows or canonical events.")],
+    items: Annotated[Path | None, typer.Argument(help="Items: JSONL or gzip JSONL. Without: ids only.")] = None,
+    out: Annotated[Path, typer.Option(help="The checkpoint's folder.")] = Path("checkpoint"),
+    preset: Annotated[str, typer.Option(help="tiny (tests), small (the demo's), base.")] = "small",
+    epochs: Annotated[int | None, typer.Option(min=1, help="Most epochs of the ranker; it stops by itself.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same checkpoint.")] = 0,
+    encoder: Annotated[Path | None, typer.Option(help="A local BERT-family folder, instead of one made here.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of PyTorch.")] = 1,
+) -> None:
+    """Train the encoder and the ranker from a shop's own log.
+
+    The log is replayed in time order through the very fold and features that serve, so what is learned is what will
+    be computed live. The last tenth is validation; the best epoch is kept.
+
+        daogou train events.jsonl.gz items.jsonl.gz --out checkpoint  then  daogou export checkpoint --out bundle
+    """
+    from launch.training_extra import required
+
+    required()
+    from msgspec.structs import replace
+
+    from training.config import PRESETS
+    from training.encoder import quiet
+    from training.log import read_log
+    from training.train import train as run
+
+    if preset not in PRESETS:
+        raise typer.BadParameter(f"{preset!r}; there are {', '.join(PRESETS)}", param_hint="--preset")
+    plan = replace(PRESETS[preset], seed=seed, threads=threads, epochs=epochs or PRESETS[preset].epochs)
+    quiet()
+    log = read_log(events, items)
+    for reason, count in log.refused.items():
+        typer.echo(f"refused {count:,} rows: {reason}")
+    checkpoint = run(log, out, plan, typer.echo, encoder)
+    figures = ", ".join(f"{figure.name} {figure.value:g}" for figure in checkpoint.facts.metrics)
+    typer.echo(f"{out}: {figures}")

@@ -1,0 +1,103 @@
+"""What a training run is, and what it leaves: presets, the checkpoint's own description."""
+
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from contracts.bundle import Figure, TrainingFacts
+from contracts.errors import Reason, Unreadable
+
+CONFIG = "checkpoint.json"
+RANKER_WEIGHTS = "ranker.safetensors"
+ITEM_IDS = "items.json"
+ENCODER_FOLDER = "encoder"
+
+
+class RankerSize(Struct, frozen=True, kw_only=True):
+    """The transformer's shape."""
+
+    dim: int = 64
+    layers: int = 2
+    attention_heads: int = 2
+    feature_dim: int = 32
+    dropout: float = 0.1
+    history_limit: int = 50
+    delta_dim: int = 16
+
+
+class EncoderSize(Struct, frozen=True, kw_only=True):
+    """The text encoder's shape, where it is pretrained from scratch."""
+
+    dim: int = 96
+    layers: int = 2
+    attention_heads: int = 2
+    vocabulary: int = 3000
+    max_tokens: int = 64
+    masked_epochs: int = 8
+    contrastive_epochs: int = 12
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """One training run."""
+
+    preset: str = "small"
+    seed: int = 0
+    epochs: int = 8
+    patience: int = 2
+    batch: int = 64
+    negatives: int = 47
+    learning_rate: float = 1e-3
+    validation_share: float = 0.1
+    threads: int = 1
+    ranker: RankerSize = RankerSize()
+    encoder: EncoderSize = EncoderSize()
+
+
+PRESETS = {
+    "tiny": Plan(
+        preset="tiny", epochs=2, negatives=15,
+        ranker=RankerSize(dim=32, layers=1, feature_dim=16, history_limit=20, delta_dim=8),
+        encoder=EncoderSize(dim=32, layers=1, vocabulary=800, max_tokens=32, masked_epochs=1, contrastive_epochs=2),
+    ),
+    "small": Plan(),
+    "base": Plan(preset="base", ranker=RankerSize(dim=128, layers=3, attention_heads=4, delta_dim=32)),
+}  # fmt: skip
+
+
+class Checkpoint(Struct, frozen=True, kw_only=True):
+    """``checkpoint.json``: all that the weights beside it do not say."""
+
+    plan: Plan
+    text_dim: int
+    max_tokens: int
+    feature_means: tuple[float, ...]
+    feature_scales: tuple[float, ...]
+    facts: TrainingFacts
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint, item_ids: tuple[str, ...]) -> None:
+    """Write the description; the weights lie there already."""
+    (folder / ITEM_IDS).write_bytes(msgspec.json.encode(item_ids))
+    (folder / CONFIG).write_bytes(msgspec.json.format(msgspec.json.encode(checkpoint), indent=1) + b"\n")
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Read the description. Raises: Unreadable, where it is none of ours."""
+    path = folder / CONFIG
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Checkpoint)
+    except OSError as error:
+        raise Unreadable(Reason.EMPTY, f"{folder} is no checkpoint: {CONFIG} cannot be read") from error
+    except msgspec.DecodeError as error:
+        raise Unreadable(Reason.INVALID_FIELD, f"{path}: {error}") from error
+
+
+def load_item_ids(folder: Path) -> tuple[str, ...]:
+    """The items of the trained deltas, in their order."""
+    return msgspec.json.decode((folder / ITEM_IDS).read_bytes(), type=tuple[str, ...])
+
+
+def figures(values: dict[str, float]) -> tuple[Figure, ...]:
+    """Named numbers for the manifest."""
+    return tuple(Figure(name=name, value=round(value, 6)) for name, value in values.items())

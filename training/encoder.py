@@ -1,0 +1,172 @@
+"""The text encoder: a small BERT, pretrained by us on the catalogue's own text, or any local BERT-family folder.
+
+Two steps: masked-language modelling (Devlin et al., 2019) learns the words; then two texts of one product (its title,
+its description) are drawn together and apart from all others in the batch (InfoNCE; van den Oord et al., 2018). After
+that it is frozen: an item's vector is the mean of its last layer over the text, of unit length.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from torch import Tensor, nn
+from transformers import AutoModel, BertConfig, BertForMaskedLM
+
+from contracts.errors import Reason, Unacceptable
+from contracts.items import text_of
+from contracts.messages import CatalogueItem
+from training.config import EncoderSize
+
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+PAD, CLS, SEP, MASK = 0, 2, 3, 4
+MASKED_SHARE = 0.15
+BATCH = 64
+TEMPERATURE = 0.05
+IGNORE = -100
+
+Say = Callable[[str], None]
+
+
+class TextEncoder(nn.Module):
+    """Token ids -> unit vectors [n, dim]: what is exported as ``item_encoder.onnx``."""
+
+    def __init__(self, bert: nn.Module) -> None:
+        super().__init__()
+        self.bert = bert
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """``input_ids`` and ``attention_mask`` [n, T] int64 -> [n, dim] float32."""
+        hidden = self.bert(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
+        mean = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1.0)
+        return mean / mean.norm(dim=-1, keepdim=True).clamp(min=1e-6)  # type: ignore[no-any-return]
+
+
+def train_tokenizer(texts: Sequence[str], size: EncoderSize) -> Tokenizer:
+    """WordPiece over the catalogue's text; Chinese characters are words of their own."""
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordPieceTrainer(vocab_size=size.vocabulary, special_tokens=list(SPECIAL), show_progress=False)
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", SEP), ("[CLS]", CLS))
+    tokenizer.enable_truncation(size.max_tokens)
+    tokenizer.enable_padding(pad_id=PAD)
+    return tokenizer
+
+
+def pretrain(items: Sequence[CatalogueItem], size: EncoderSize, seed: int, say: Say) -> tuple[TextEncoder, Tokenizer]:
+    """Both steps, from scratch."""
+    worded = [item for item in items if text_of(item)]
+    texts = [text_of(item) for item in worded] or ["an item without words"]
+    tokenizer = train_tokenizer(texts, size)
+    config = BertConfig(
+        vocab_size=tokenizer.get_vocab_size(), hidden_size=size.dim, num_hidden_layers=size.layers,
+        num_attention_heads=size.attention_heads, intermediate_size=2 * size.dim,
+        max_position_embeddings=max(size.max_tokens, 16), pad_token_id=PAD,
+    )  # fmt: skip
+    model = BertForMaskedLM._from_config(config, attn_implementation="eager")  # type: ignore[no-untyped-call]
+    _learn_words(model, tokenizer, texts, size.masked_epochs, seed, say)
+    encoder = TextEncoder(model.bert)
+    _draw_together(encoder, tokenizer, [_two_texts(item) for item in worded], size.contrastive_epochs, seed, say)
+    return encoder.eval(), tokenizer
+
+
+def load_encoder(folder: Path, max_tokens: int) -> tuple[TextEncoder, Tokenizer]:
+    """A local BERT-family folder in Hugging Face's form.
+
+    Raises:
+        Unacceptable: weights that are pickles (they can run code); the message says how to convert them.
+    """
+    if not list(folder.glob("*.safetensors")):
+        raise Unacceptable(
+            Reason.NOT_APPLICABLE,
+            f"{folder} has no *.safetensors; a pickle (*.bin, *.pt) can run code and is never loaded. Convert it where "
+            "you trust it: AutoModel.from_pretrained(FOLDER).save_pretrained(OUT, safe_serialization=True)",
+        )
+    model = AutoModel.from_pretrained(
+        folder, local_files_only=True, use_safetensors=True, attn_implementation="eager", trust_remote_code=False
+    )
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.enable_truncation(min(max_tokens, int(model.config.max_position_embeddings)))
+    tokenizer.enable_padding(pad_id=int(model.config.pad_token_id or 0))
+    return TextEncoder(model).eval(), tokenizer
+
+
+def save_encoder(encoder: TextEncoder, tokenizer: Tokenizer, folder: Path) -> None:
+    """In Hugging Face's form, safetensors only."""
+    encoder.bert.save_pretrained(folder)  # type: ignore[operator]
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+
+def encode(encoder: TextEncoder, tokenizer: Tokenizer, texts: Sequence[str]) -> Tensor:
+    """[n, dim]: as it will be served; zeros where there is no text."""
+    vectors = torch.zeros(len(texts), encoder.bert.config.hidden_size)  # type: ignore[union-attr,arg-type]
+    order = sorted((i for i, text in enumerate(texts) if text), key=lambda i: len(texts[i]))
+    with torch.no_grad():
+        for start in range(0, len(order), BATCH):
+            some = order[start : start + BATCH]
+            vectors[some] = encoder(*tokenized(tokenizer, [texts[i] for i in some]))
+    return vectors
+
+
+def tokenized(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+    """Token ids and mask, [n, T] int64."""
+    found = tokenizer.encode_batch(list(texts))
+    return torch.tensor([t.ids for t in found]), torch.tensor([t.attention_mask for t in found])
+
+
+def _learn_words(
+    model: BertForMaskedLM, tokenizer: Tokenizer, texts: Sequence[str], epochs: int, seed: int, say: Say
+) -> None:
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.01)
+    rng = torch.Generator().manual_seed(seed)
+    model.train()
+    for epoch in range(epochs):
+        total = 0.0
+        for batch in _batches(texts, seed + epoch):
+            ids, mask = tokenized(tokenizer, batch)
+            hidden = (torch.rand(ids.shape, generator=rng) < MASKED_SHARE) & (ids > MASK)
+            labels = torch.where(hidden, ids, IGNORE)
+            if hidden.any():
+                loss = model(torch.where(hidden, MASK, ids), attention_mask=mask, labels=labels).loss
+                total += _step(optimizer, loss, model)
+        say(f"words, epoch {epoch + 1} of {epochs}: loss {total / max(1, -(-len(texts) // BATCH)):.3f}")
+
+
+def _draw_together(
+    encoder: TextEncoder, tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]], epochs: int, seed: int, say: Say
+) -> None:
+    optimizer = torch.optim.AdamW(encoder.parameters(), lr=1e-3, weight_decay=0.01)
+    encoder.train()
+    for epoch in range(epochs):
+        total = 0.0
+        for batch in _batches(pairs, seed + epoch):
+            left, right = (encoder(*tokenized(tokenizer, [pair[side] for pair in batch])) for side in (0, 1))
+            near = left @ right.T / TEMPERATURE
+            truth = torch.arange(len(batch))
+            loss = (nn.functional.cross_entropy(near, truth) + nn.functional.cross_entropy(near.T, truth)) / 2
+            total += _step(optimizer, loss, encoder)
+        say(f"products, epoch {epoch + 1} of {epochs}: loss {total / max(1, -(-len(pairs) // BATCH)):.3f}")
+
+
+def _step(optimizer: torch.optim.Optimizer, loss: Tensor, model: nn.Module) -> float:
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    return float(loss.detach())
+
+
+def _two_texts(item: CatalogueItem) -> tuple[str, str]:
+    """Its title; and what else is said of it (or all of it, where nothing else is)."""
+    rest = ". ".join(part for part in (" > ".join(item.category), item.brand, item.description) if part)
+    return item.title or text_of(item), rest or text_of(item)
+
+
+def _batches(values: Sequence, seed: int) -> list[list]:  # type: ignore[type-arg]
+    shuffled = list(values)
+    random.Random(seed).shuffle(shuffled)
+    return [shuffled[i : i + BATCH] for i in range(0, len(shuffled), BATCH)]

@@ -1,0 +1,92 @@
+"""Events and items files -> what training reads: events in the order of time, items, and a digest of both."""
+
+import gzip
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import IO
+
+from msgspec import Struct
+
+from contracts.dialects.dataset import row_to_event, row_to_item
+from contracts.errors import BadInput, Reason, Unreadable
+from contracts.events import AnyEvent, ItemId, items_of
+from contracts.messages import CatalogueItem
+
+BLOCK = 1 << 20
+
+
+class Log(Struct, frozen=True, kw_only=True):
+    """A whole log. ``refused`` counts the rows that are no events, by reason."""
+
+    events: tuple[AnyEvent, ...]
+    items: tuple[CatalogueItem, ...]
+    digest: str
+    refused: dict[str, int]
+
+    @property
+    def shoppers(self) -> int:
+        """How many shoppers did something."""
+        return len({event.user_id for event in self.events})
+
+
+def read_log(events: Path, items: Path | None) -> Log:
+    """Read both files (JSONL, gzip or not). Items that only occur in events become items without words.
+
+    Events with equal times keep the order of the file. Raises: Unreadable, where a file is missing or holds nothing.
+    """
+    refused: Counter[str] = Counter()
+    found = sorted(_events(events, refused), key=lambda event: event.time_ms)
+    if not found:
+        raise Unreadable(Reason.EMPTY, f"{events} has no events (refused: {dict(refused) or 'none'})")
+    described = {item.item_id: item for item in _items(items, refused)} if items else {}
+    for item in {i for event in found for i in items_of(event)}:
+        described.setdefault(item, CatalogueItem(item_id=item))
+    ordered = tuple(described[item] for item in sorted(described))
+    return Log(events=tuple(found), items=ordered, digest=_digest(events, items), refused=dict(refused))
+
+
+def _events(path: Path, refused: Counter[str]) -> Iterator[AnyEvent]:
+    for number, row in enumerate(_lines(path)):
+        try:
+            yield row_to_event(row, number)
+        except BadInput as error:
+            refused[error.reason.value] += 1
+
+
+def _items(path: Path, refused: Counter[str]) -> Iterator[CatalogueItem]:
+    for row in _lines(path):
+        try:
+            yield row_to_item(row)
+        except BadInput as error:
+            refused[f"item {error.reason.value}"] += 1
+
+
+def _lines(path: Path) -> Iterable[bytes]:
+    try:
+        with path.open("rb") as probe:
+            zipped = probe.read(2) == b"\x1f\x8b"
+        with gzip.open(path, "rb") if zipped else path.open("rb") as lines:
+            yield from (line for line in lines if line.strip())
+    except OSError as error:
+        raise Unreadable(Reason.EMPTY, f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _digest(*paths: Path | None) -> str:
+    whole = sha256()
+    for path in paths:
+        if path is not None:
+            with path.open("rb") as file:
+                _update(whole, file)
+    return whole.hexdigest()
+
+
+def _update(whole: "sha256", file: IO[bytes]) -> None:  # type: ignore[valid-type]
+    while block := file.read(BLOCK):
+        whole.update(block)  # type: ignore[attr-defined]
+
+
+def popularity(events: Iterable[AnyEvent]) -> Counter[ItemId]:
+    """How often each item occurs."""
+    return Counter(item for event in events for item in items_of(event))
