@@ -62,7 +62,7 @@ def _rank_correlation(ours: NDArray[np.float32], theirs: NDArray[np.float32]) ->
 
 
 def _ranks(values: NDArray[np.float32]) -> NDArray[np.float64]:
-    unique, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     return np.asarray((np.cumsum(counts) - (counts - 1) / 2.0)[inverse])
 
 

@@ -8,6 +8,4 @@ from contracts.errors import EnvironmentRefused
 def required() -> None:
     """Raise: EnvironmentRefused, naming the extra, where PyTorch is missing."""
     if find_spec("torch") is None or find_spec("transformers") is None:
-        raise EnvironmentRefused(
-            "training and export need PyTorch: install daogou with its `train` extra (daogou[train])"
-        )
+        raise EnvironmentRefused("training and export need PyTorch: install daogou[train]")

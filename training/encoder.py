@@ -13,6 +13,7 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from torch import Tensor, nn
 from transformers import AutoModel, BertConfig, BertForMaskedLM
+from transformers.utils import logging
 
 from contracts.errors import Reason, Unacceptable
 from contracts.items import text_of
@@ -55,6 +56,12 @@ def train_tokenizer(texts: Sequence[str], size: EncoderSize) -> Tokenizer:
     tokenizer.enable_truncation(size.max_tokens)
     tokenizer.enable_padding(pad_id=PAD)
     return tokenizer
+
+
+def quiet() -> None:
+    """Transformers reports what it loads, at length; we say what matters ourselves."""
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
 
 
 def pretrain(items: Sequence[CatalogueItem], size: EncoderSize, seed: int, say: Say) -> tuple[TextEncoder, Tokenizer]:
