@@ -60,8 +60,8 @@ def train_tokenizer(texts: Sequence[str], size: EncoderSize) -> Tokenizer:
 
 def quiet() -> None:
     """Transformers reports what it loads, at length; we say what matters ourselves."""
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def pretrain(items: Sequence[CatalogueItem], size: EncoderSize, seed: int, say: Say) -> tuple[TextEncoder, Tokenizer]:
