@@ -5,21 +5,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from launch.options import Broker, Json, settings_for
+
 if TYPE_CHECKING:
     from contracts.messages import CatalogueItem
-    from contracts.settings import KafkaSettings
 
 app = typer.Typer(no_args_is_help=True, help="Put items into the catalogue, take them out, list them.")
-
-Broker = Annotated[str | None, typer.Option(help="host:port, instead of the settings'.")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of words.")]
 
 
 @app.command("import")
 def import_(
     path: Annotated[Path, typer.Argument(help="Items: JSON lines, gzip or plain, or a folder with items.jsonl.gz.")],
-    broker: Broker = None,
-    as_json: AsJson = False,
+    broker: Broker = "",
+    as_json: Json = False,
 ) -> None:
     """Upsert every item of a file.
 
@@ -34,7 +32,7 @@ def import_(
 
     from launch.catalogue_files import import_items
 
-    done = asyncio.run(import_items(_kafka(broker), path))
+    done = asyncio.run(import_items(settings_for(broker).kafka, path))
     if as_json:
         typer.echo(msgspec.json.encode(done).decode())
         return
@@ -52,7 +50,7 @@ def put(
     description: Annotated[str, typer.Option()] = "",
     price: Annotated[float | None, typer.Option(min=0)] = None,
     stock: Annotated[int | None, typer.Option(min=0, help="0 takes it out of all slates.")] = None,
-    broker: Broker = None,
+    broker: Broker = "",
 ) -> None:
     """Upsert one item. What is given is changed; the rest stays as it was.
 
@@ -64,7 +62,7 @@ def put(
     from launch.catalogue_files import current_items, put_items
 
     async def upsert() -> "CatalogueItem":
-        settings = _kafka(broker)
+        settings = settings_for(broker).kafka
         item = _changed((await current_items(settings)).get(ItemId(item_id)), item_id, given)
         await put_items(settings, [item])
         return item
@@ -77,13 +75,13 @@ def put(
 
 
 @app.command()
-def delete(item_ids: Annotated[list[str], typer.Argument(help="Ids of items.")], broker: Broker = None) -> None:
+def delete(item_ids: Annotated[list[str], typer.Argument(help="Ids of items.")], broker: Broker = "") -> None:
     """Take items out of the catalogue: they are in no slate from then on."""
     import asyncio
 
     from launch.catalogue_files import delete_items
 
-    asyncio.run(delete_items(_kafka(broker), item_ids))  # type: ignore[arg-type]
+    asyncio.run(delete_items(settings_for(broker).kafka, item_ids))  # type: ignore[arg-type]
     typer.echo(f"{len(item_ids)} deleted")
 
 
@@ -91,8 +89,8 @@ def delete(item_ids: Annotated[list[str], typer.Argument(help="Ids of items.")],
 def list_(
     category: Annotated[str, typer.Option(help="Only items whose category path begins so.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="Show no more than this.")] = 50,
-    broker: Broker = None,
-    as_json: AsJson = False,
+    broker: Broker = "",
+    as_json: Json = False,
 ) -> None:
     """List what is in the catalogue topic now."""
     import asyncio
@@ -101,7 +99,7 @@ def list_(
 
     from launch.catalogue_files import current_items
 
-    items = asyncio.run(current_items(_kafka(broker))).values()
+    items = asyncio.run(current_items(settings_for(broker).kafka)).values()
     fitting = [item for item in items if " > ".join(item.category).startswith(category)]
     if as_json:
         typer.echo(msgspec.json.encode(fitting[:limit]).decode())
@@ -109,12 +107,6 @@ def list_(
     for item in fitting[:limit]:
         typer.echo(_line(item))
     typer.echo(f"{len(fitting):,} items" + (f", {limit} shown" if len(fitting) > limit else ""))
-
-
-def _kafka(broker: str | None) -> "KafkaSettings":
-    from contracts.settings import load_settings
-
-    return load_settings(**({"kafka": {"bootstrap_servers": broker}} if broker else {})).kafka
 
 
 def _changed(item: "CatalogueItem | None", item_id: str, given: "dict[str, object]") -> "CatalogueItem":

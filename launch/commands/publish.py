@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from launch.options import Broker, Json, settings_for
+
 if TYPE_CHECKING:
     from contracts.settings import KafkaSettings
     from launch.publish import Published, Publisher, Speed
@@ -18,8 +20,8 @@ def publish(
     rate: Annotated[float | None, typer.Option(min=0.001, help="Events a second; default: full speed.")] = None,
     pace: Annotated[float | None, typer.Option(min=0.001, help="Times the recorded pace.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Read no more rows than this.")] = None,
-    broker: Annotated[str | None, typer.Option(help="host:port, instead of the settings'.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of words.")] = False,
+    broker: Broker = "",
+    as_json: Json = False,
 ) -> None:
     """Publish a file of events to the clickstream, keyed by user.
 
@@ -29,13 +31,11 @@ def publish(
         daogou publish retailrocket
         daogou publish shop/events.jsonl.gz --pace 1000
     """
-    from contracts.settings import load_settings
     from launch.publish import Speed
 
     if rate and pace:
         raise typer.BadParameter("--rate or --pace, not both")
-    settings = load_settings(**({"kafka": {"bootstrap_servers": broker}} if broker else {}))
-    published, stopped = _run(settings.kafka, path, Speed(rate, pace), limit, as_json)
+    published, stopped = _run(settings_for(broker).kafka, path, Speed(rate, pace), limit, as_json)
     _report(published, stopped, as_json)
     raise typer.Exit(130 if stopped else 0)
 
