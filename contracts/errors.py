@@ -10,6 +10,7 @@
     ├── Unavailable                 retry: a part that will come back
     │   ├── BrokerUnavailable       Kafka is away
     │   ├── StoreUnavailable        Redis is away
+    │   ├── ModelUnavailable        a forward of the model failed; slates degrade meanwhile
     │   └── Conflict                somebody else wrote the profile: load it again and fold again
     ├── Refused                     refuse: tell the caller what is wrong and what to do
     │   ├── SettingsRefused         a setting that cannot be
@@ -97,6 +98,10 @@ class BrokerUnavailable(Unavailable):
 
 class StoreUnavailable(Unavailable):
     """Redis cannot be reached."""
+
+
+class ModelUnavailable(Unavailable):
+    """A forward of the model failed."""
 
 
 class Conflict(Unavailable):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.events import ItemId, Kind
+from contracts.events import Kind
 from contracts.items import NO_ROW, Floats, ItemTable, Rows
 from contracts.profile import DAY_MS, Profile
 from contracts.statistics import Statistics, kernel, look_up, sequence_rows
@@ -30,6 +30,8 @@ RANKER_INPUTS = (*HISTORY_INPUTS, "candidate_vectors", "candidate_features")
 HEADS = ("click", "cart", "purchase")
 
 Integers = NDArray[np.int64]
+
+_GAP_EDGES_MS = 1000 * (2 ** np.arange(1, GAP_BUCKETS, dtype=np.int64) - 1)  # integers, so that no rounding decides
 
 
 class Histories(NamedTuple):
@@ -63,9 +65,8 @@ def histories(
 
 
 def gap_buckets(ages_ms: Integers) -> Integers:
-    """Whole log2 of the seconds, 0..31; negative ages (late events) count as none."""
-    seconds = np.maximum(ages_ms, 0) / 1000.0
-    return np.minimum(np.log2(1.0 + seconds), GAP_BUCKETS - 1).astype(np.int64)
+    """Whole log2 of 1 + the seconds, 0..31; negative ages (late events) count as none."""
+    return np.searchsorted(_GAP_EDGES_MS, ages_ms, side="right").astype(np.int64)
 
 
 def history_inputs(table: ItemTable, history: Histories) -> dict[str, NDArray[np.generic]]:
@@ -111,74 +112,74 @@ def candidate_features(
         *_similarity(table, recent, candidates),
         np.log1p(statistics.trend(candidates, nows_ms)),
         _same_category(table.categories, recent, candidates),
-        _same(table.brands, recent, candidates),
+        _mean_by_recency(_same(table.brands, recent, candidates), recent),
         _price_gap(table.prices, recent, candidates),
         *_met(table, profiles, nows_ms, candidates),
         *_owned(table, profiles, nows_ms, candidates),
         _newness(table.added_ms, nows_ms, candidates),
-        ~table.has_text[candidates],
+        ~(table.has_text & table.has_vector)[candidates],
     )
     stacked = np.stack([np.asarray(column, np.float32) for column in columns], axis=-1)
     stacked[candidates < 0] = 0.0
     return np.nan_to_num(stacked, copy=False, posinf=0.0, neginf=0.0)
 
 
-def _keys(table: ItemTable, candidates: Rows) -> Integers:
-    """One number for each (shopper, row); padding gets one that nobody has."""
-    keys = np.arange(len(candidates), dtype=np.int64)[:, None] * len(table) + candidates
-    return np.where(candidates >= 0, keys, np.int64(-1))
-
-
 def _co_occurrence(
     table: ItemTable, statistics: Statistics, recent: Rows, nows_ms: Integers, candidates: Rows
 ) -> NDArray[np.float64]:
     keys, scores = statistics.followers(recent, kernel(recent.shape[1]), nows_ms)
-    return look_up(keys, scores, _keys(table, candidates))
+    return look_up(keys, scores, table.keys(candidates))
 
 
 def _similarity(table: ItemTable, recent: Rows, candidates: Rows) -> tuple[Floats, Floats]:
-    """Cosine of the candidate to the last items: the best, and the mean weighted by recency."""
-    near = _unit(gather(table.vectors, candidates)) @ _unit(gather(table.vectors, recent)).transpose(0, 2, 1)
-    known = np.asarray(recent >= 0)
+    """Cosine of the candidate's text to the last items': the best, and the mean weighted by recency."""
+    near = gather(table.text_vectors, candidates) @ gather(table.text_vectors, recent).transpose(0, 2, 1)
+    near *= _inverse(table.text_lengths[candidates])[:, :, None]
+    near *= (_inverse(table.text_lengths[recent]) * (recent >= 0))[:, None, :]
+    best = np.where((recent >= 0)[:, None, :], near, 0.0).max(-1)
+    return best, _mean_by_recency(near, recent)
+
+
+def _inverse(lengths: Floats) -> Floats:
+    return np.asarray(1.0 / np.maximum(lengths, 1e-6), np.float32)
+
+
+def _mean_by_recency(values: NDArray[np.generic], recent: Rows) -> Floats:
+    """The mean over the last items of ``values`` [B, N, L], by recency; 0 for a new shopper."""
     weights = (kernel(recent.shape[1]) * (recent >= 0)).astype(np.float32)
-    mean = (near @ weights[..., None])[..., 0] / np.maximum(weights.sum(-1, keepdims=True), 1e-6)
-    return np.where(known[:, None, :], near, 0.0).max(-1), mean
+    weights /= np.maximum(weights.sum(-1, keepdims=True), 1e-6)
+    return np.asarray(np.einsum("bnl,bl->bn", values.astype(np.float32), weights), np.float32)
 
 
-def _unit(vectors: Floats) -> Floats:
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-6), np.float32)
+def _same(codes: Rows, recent: Rows, candidates: Rows) -> NDArray[np.bool_]:
+    """[B, N, L]: whether candidate and last item have the same code, and one at all."""
+    mine = codes[candidates][:, :, None]
+    return np.asarray((mine == codes[recent][:, None, :]) & (mine > 0))
 
 
-def _same(codes: Rows, recent: Rows, candidates: Rows) -> NDArray[np.float64]:
-    """The share of the last items, by recency, that have the candidate's code."""
-    mine, theirs = codes[candidates][:, :, None], codes[recent][:, None, :]
-    weights = kernel(recent.shape[1]) * (recent >= 0)
-    equal = np.asarray((mine == theirs) & (mine > 0))
-    return np.asarray((equal * weights[:, None, :]).sum(-1) / np.maximum(weights.sum(-1), 1e-6)[:, None])
-
-
-def _same_category(categories: Rows, recent: Rows, candidates: Rows) -> NDArray[np.float64]:
-    """The mean over the levels of ``_same``: a narrow match counts more than a wide one."""
-    levels = [_same(categories[:, level], recent, candidates) for level in range(categories.shape[1])]
-    return np.asarray(np.mean(levels, axis=0))
+def _same_category(categories: Rows, recent: Rows, candidates: Rows) -> Floats:
+    """The mean over the levels of the share of ``_same``: a narrow match counts more than a wide one."""
+    levels = range(categories.shape[1])
+    matches = sum(_same(categories[:, level], recent, candidates).astype(np.float32) for level in levels)
+    return np.asarray(_mean_by_recency(np.asarray(matches), recent) / len(levels), np.float32)
 
 
 def _price_gap(prices: Floats, recent: Rows, candidates: Rows) -> NDArray[np.float64]:
     """How far the candidate's log price is from the mean of the last items'; 0 where either is unknown."""
-    logs: NDArray[np.float64] = np.log1p(prices.astype(np.float64))
-    seen = np.where(recent >= 0, logs[recent], np.nan)
-    known = np.asarray(np.isfinite(seen))
-    mean = np.where(known, seen, 0.0).sum(-1) / np.maximum(known.sum(-1), 1)
-    gap = np.abs(logs[candidates] - mean[:, None])
-    return np.asarray(np.where(known.any(-1, keepdims=True), np.nan_to_num(gap), 0.0))
+    seen = np.where(recent >= 0, np.log1p(prices[recent].astype(np.float64)), np.nan)
+    known = np.isfinite(seen)
+    count = np.count_nonzero(known, axis=-1)
+    mean = np.where(known, seen, 0.0).sum(-1) / np.maximum(count, 1)
+    gap = np.abs(np.log1p(prices[candidates].astype(np.float64)) - mean[:, None])
+    return np.asarray(np.where((count > 0)[:, None], np.nan_to_num(gap), 0.0))
 
 
 def _met(
     table: ItemTable, profiles: Sequence[Profile], nows_ms: Integers, candidates: Rows
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """How lately the shopper met the candidate (1 now, e^-1 a day ago, 0 never), and log1p of how often."""
-    wanted = _keys(table, candidates)
-    keys = _owned_keys(table, [p.history.items for p in profiles])
+    wanted = table.keys(candidates)
+    keys = table.keys_of([p.history.items for p in profiles])
     ages = _ages(nows_ms, [p.history.times_ms for p in profiles]) / DAY_MS
     lately = look_up(*_highest(keys, np.exp(-np.clip(ages, 0, 50))), wanted)
     return lately, np.log1p(_times(keys, wanted))
@@ -188,19 +189,12 @@ def _owned(
     table: ItemTable, profiles: Sequence[Profile], nows_ms: Integers, candidates: Rows
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Bought (by recency over 30 days), log1p of times shown, in the cart."""
-    wanted = _keys(table, candidates)
-    bought = _owned_keys(table, [p.bought.items for p in profiles])
+    wanted = table.keys(candidates)
+    bought = table.keys_of([p.bought.items for p in profiles])
     ages = _ages(nows_ms, [p.bought.times_ms for p in profiles]) / (30 * DAY_MS)
-    shown = _times(_owned_keys(table, [p.shown for p in profiles]), wanted)
-    cart = _times(_owned_keys(table, [p.cart for p in profiles]), wanted)
+    shown = _times(table.keys_of([p.shown for p in profiles]), wanted)
+    cart = _times(table.keys_of([p.cart for p in profiles]), wanted)
     return look_up(*_highest(bought, np.exp(-np.clip(ages, 0, 50))), wanted), np.log1p(shown), cart
-
-
-def _owned_keys(table: ItemTable, owned: Sequence[Sequence[ItemId]]) -> Integers:
-    """``b * len(table) + row`` of every item of every shopper, -1 where the item is unknown."""
-    rows = table.rows([item for items in owned for item in items]).astype(np.int64)
-    owner = np.repeat(np.arange(len(owned), dtype=np.int64), [len(items) for items in owned])
-    return np.where(rows >= 0, owner * len(table) + rows, np.int64(-1))
 
 
 def _ages(nows_ms: Integers, times_ms: Sequence[Sequence[int]]) -> NDArray[np.float64]:

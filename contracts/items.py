@@ -5,6 +5,7 @@ Rows are never reused, so a row number stays true for the life of the process. O
 
 from collections.abc import Sequence
 from hashlib import blake2b
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ CATEGORY_LEVELS = 3
 def text_of(item: CatalogueItem) -> str:
     """The text that the encoder reads: title, category, brand, description."""
     parts = (item.title, " > ".join(item.category), item.brand, item.description)
-    return ". ".join(part for part in parts if part)
+    return ". ".join(part.strip() for part in parts if part.strip())
 
 
 def text_digest(item: CatalogueItem) -> str:
@@ -34,17 +35,21 @@ def text_digest(item: CatalogueItem) -> str:
 class ItemTable:
     """Items by row. ``vectors`` [rows, dim] float32: the text embedding, then the trained id delta (zeros if unknown).
 
-    Arrays grow by doubling; the properties show only the rows in use.
+    ``text_dim`` columns are the text's (None: all). Arrays grow by doubling; the properties show only the rows in use.
     """
 
-    def __init__(self, dim: int, capacity: int = 1024) -> None:
+    def __init__(self, dim: int, text_dim: int | None = None, capacity: int = 1024) -> None:
         self.dim = dim
+        self.text_dim = dim if text_dim is None else text_dim
         self.row_of: dict[ItemId, int] = {}
+        self.ids: list[ItemId] = []
         self.items: list[CatalogueItem | None] = []
         self._codes: dict[str, int] = {"": 0}
         self._vectors = np.zeros((capacity, dim), np.float32)
+        self._lengths = np.zeros(capacity, np.float32)
         self._has_vector = np.zeros(capacity, bool)
         self._has_text = np.zeros(capacity, bool)
+        self._present = np.zeros(capacity, bool)
         self._available = np.zeros(capacity, bool)
         self._prices = np.full(capacity, np.nan, np.float32)
         self._categories = np.zeros((capacity, CATEGORY_LEVELS), np.int32)
@@ -60,13 +65,28 @@ class ItemTable:
         return row != NO_ROW and self.items[row] is not None
 
     @property
+    def count(self) -> int:
+        """Items that are in the catalogue now."""
+        return int(np.count_nonzero(self._present))
+
+    @property
     def vectors(self) -> Floats:
         """[rows, dim]: what the model reads for an item."""
         return self._vectors[: len(self.items)]
 
     @property
+    def text_vectors(self) -> Floats:
+        """[rows, text_dim]: the part of ``vectors`` that says what the item's text says."""
+        return self._vectors[: len(self.items), : self.text_dim]
+
+    @property
+    def text_lengths(self) -> Floats:
+        """[rows]: the Euclidean lengths of ``text_vectors``: 1, or 0 where there is no text."""
+        return self._lengths[: len(self.items)]
+
+    @property
     def has_vector(self) -> Bools:
-        """[rows]: embedded, so it can be scored."""
+        """[rows]: a vector was set; the others have zeros until their text is embedded."""
         return self._has_vector[: len(self.items)]
 
     @property
@@ -106,14 +126,25 @@ class ItemTable:
 
     def rows(self, items: Sequence[ItemId]) -> Rows:
         """The rows of items, -1 where unknown or deleted."""
-        find, known = self.row_of.get, self.items
-        found = [find(item, NO_ROW) for item in items]
-        return np.array([r if r >= 0 and known[r] is not None else NO_ROW for r in found], np.int32)
+        found = np.fromiter(map(self.row_of.get, items, repeat(NO_ROW)), np.int32, len(items))
+        return np.where(self._present[found], found, np.int32(NO_ROW))
+
+    def keys(self, rows: Rows) -> NDArray[np.int64]:
+        """One number for each (shopper, row) of ``rows`` [B, N]: ``b * len(self) + row``; -1 for padding."""
+        keys = np.arange(len(rows), dtype=np.int64)[:, None] * len(self) + rows
+        return np.where(rows >= 0, keys, np.int64(NO_ROW))
+
+    def keys_of(self, lists: Sequence[Sequence[ItemId]]) -> NDArray[np.int64]:
+        """The same numbers for lists of items, one list a shopper, end to end; -1 where unknown or deleted."""
+        rows = self.rows([item for items in lists for item in items])
+        owners = np.repeat(np.arange(len(lists), dtype=np.int64), [len(items) for items in lists])
+        return np.where(rows >= 0, owners * len(self) + rows, np.int64(NO_ROW))
 
     def upsert(self, item: CatalogueItem) -> int:
         """Put an item in, or its new state; its vector stays until another is set. Returns its row."""
         row = self._row(ItemId(item.item_id))
         self.items[row] = item
+        self._present[row] = True
         self._available[row] = item.available
         self._has_text[row] = bool(text_of(item))
         self._prices[row] = np.nan if item.price is None else item.price
@@ -128,16 +159,20 @@ class ItemTable:
         row = self.row_of.get(item_id)
         if row is not None:
             self.items[row] = None
-            self._available[row] = False
+            self._present[row] = self._available[row] = False
 
     def set_vector(self, item_id: ItemId, vector: Floats) -> None:
         """Set what the model reads for an item, [dim] float32."""
         row = self._row(item_id)
         self._vectors[row] = vector
+        self._lengths[row] = np.linalg.norm(self._vectors[row, : self.text_dim])
         self._has_vector[row] = True
 
-    def forget_vectors(self) -> None:
-        """Another encoder came: nothing is embedded any more."""
+    def forget_vectors(self, dim: int, text_dim: int) -> None:
+        """Another encoder came, whose vectors have other lengths: nothing is embedded any more."""
+        self.dim, self.text_dim = dim, text_dim
+        self._vectors = np.zeros((len(self._available), dim), np.float32)
+        self._lengths[:] = 0.0
         self._has_vector[:] = False
 
     def _row(self, item_id: ItemId) -> int:
@@ -147,13 +182,15 @@ class ItemTable:
         if len(self.items) == len(self._available):
             self._grow()
         self.row_of[item_id] = len(self.items)
+        self.ids.append(item_id)
         self.items.append(None)
         return len(self.items) - 1
 
     def _grow(self) -> None:
         for name, array in list(vars(self).items()):
             if isinstance(array, np.ndarray):
-                setattr(self, name, np.concatenate([array, _empty_like(array)]))
+                empty = np.full_like(array, np.nan) if array is self._prices else np.zeros_like(array)
+                setattr(self, name, np.concatenate([array, empty]))
 
     def _path_codes(self, category: Sequence[str]) -> list[int]:
         paths = [" > ".join(category[: depth + 1]) if depth < len(category) else "" for depth in range(CATEGORY_LEVELS)]
@@ -161,7 +198,3 @@ class ItemTable:
 
     def _code(self, space: str, name: str) -> int:
         return self._codes.setdefault(f"{space}\0{name}", len(self._codes)) if name else 0
-
-
-def _empty_like(array: NDArray[np.generic]) -> NDArray[np.generic]:
-    return np.full_like(array, np.nan) if array.dtype == np.float32 and array.ndim == 1 else np.zeros_like(array)

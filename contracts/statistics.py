@@ -27,6 +27,9 @@ WEIGHTS = {
     Kind.CLICK: 1.0, Kind.VIEW: 1.0, Kind.WISHLIST: 2.0, Kind.CART_ADD: 3.0, Kind.PURCHASE: 5.0, Kind.REVIEW: 3.0,
 }  # fmt: skip
 
+#: Events that say no to their item: they do not make it one of the shopper's last items.
+REFUSALS = frozenset({Kind.CART_REMOVE, Kind.HIDE, Kind.REFUND})
+
 Scores = NDArray[np.float64]
 
 
@@ -76,8 +79,14 @@ class Increments:
 
 
 def recent_items(profile: Profile, window: int = WINDOW) -> list[ItemId]:
-    """The last distinct items of a shopper, newest first."""
-    return list(dict.fromkeys(reversed(profile.history.items)))[:window]
+    """The last distinct items that a shopper turned to, newest first. ``REFUSALS`` do not count."""
+    found: dict[ItemId, None] = {}
+    for item, kind in zip(reversed(profile.history.items), reversed(profile.history.kinds), strict=True):
+        if kind not in REFUSALS:
+            found[item] = None
+        if len(found) == window:
+            break
+    return list(found)
 
 
 class Statistics:
@@ -108,7 +117,17 @@ class Statistics:
             sums = self._sums[item]
             for follower, weight in followers.items():
                 sums[follower] = sums.get(follower, 0.0) + weight
-            self.put_followers(item, sums.items())
+                self._raise(item, follower, sums[follower])
+
+    def _raise(self, item: ItemId, follower: ItemId, weight: float) -> None:
+        """One count grew: it takes its own slot, or the weakest one's, if that is weaker. Counts never shrink here."""
+        row, other = self.table.row_of.get(item), self.table.row_of.get(follower)
+        if row is None or other is None:
+            return
+        own = np.flatnonzero(self._to[row] == other)
+        slot = int(own[0]) if len(own) else int(self._weight[row].argmin())
+        if weight > self._weight[row, slot]:
+            self._to[row, slot], self._weight[row, slot] = other, weight
 
     def put_followers(self, item: ItemId, followers: Iterable[tuple[ItemId, float]]) -> None:
         """Set an item's followers to these inflated weights; the strongest are kept."""
@@ -135,7 +154,7 @@ class Statistics:
     def trend(self, rows: Rows, nows_ms: NDArray[np.int64]) -> Scores:
         """[B, N]: decayed counts of the items of ``rows`` [B, N] as of ``nows_ms`` [B]; 0 for padding (-1)."""
         self._fit()
-        counts = np.where(rows >= 0, np.append(self._trend, 0.0)[rows], 0.0)
+        counts = np.where(rows >= 0, self._trend[rows], 0.0) if len(self._trend) else np.zeros(rows.shape)
         return np.asarray(counts * self.decay.deflate(nows_ms)[:, None])
 
     def trending(self) -> Scores:
@@ -158,11 +177,14 @@ class Statistics:
         valid = to >= 0
         return summed(keys[valid], values[valid])
 
-    def strongest(self, recent: Rows, follower: int) -> int:
-        """Which of the rows ``recent`` [L] leads to ``follower`` most; -1 if none does."""
-        known = recent[recent >= 0]
-        weights = np.where(self._to[known] == follower, self._weight[known], 0.0).max(axis=1, initial=0.0)
-        return int(known[np.argmax(weights)]) if weights.any() else NO_ROW
+    def strongest(self, recent: Rows, followers: Rows) -> Rows:
+        """Which of the rows ``recent`` [M, L] leads to ``followers`` [M] most; -1 where none does."""
+        self._fit()
+        leads = (recent >= 0)[..., None] & (self._to[recent] == followers[:, None, None])
+        weights = np.where(leads, self._weight[recent], 0.0).max(axis=-1)
+        best = weights.argmax(axis=1)
+        every = np.arange(len(recent))
+        return np.where(weights[every, best] > 0.0, recent[every, best], np.int32(NO_ROW))
 
     def _fit(self) -> None:
         missing = len(self.table) - len(self._trend)
@@ -194,8 +216,8 @@ def kernel(length: int = WINDOW, base: float = 0.6) -> Scores:
 
 def sequence_rows(table: ItemTable, profiles: Sequence[Profile], window: int = WINDOW) -> Rows:
     """[B, window]: the rows of each shopper's last distinct items, newest first, -1 for padding and unknown items."""
+    lists = [recent_items(profile, window) for profile in profiles]
+    lengths = np.array([len(items) for items in lists], np.int64)
     rows = np.full((len(profiles), window), NO_ROW, np.int32)
-    for b, profile in enumerate(profiles):
-        found = table.rows(recent_items(profile, window))
-        rows[b, : len(found)] = found
+    rows[np.arange(window) < lengths[:, None]] = table.rows([item for items in lists for item in items])
     return rows

@@ -27,16 +27,10 @@ class View:
     """One batch of asks beside the catalogue and the statistics. Everything is computed at most once."""
 
     def __init__(
-        self,
-        asks: Sequence[Ask],
-        ids: Sequence[RecommendationId],
-        table: ItemTable,
-        statistics: Statistics,
-        text_dim: int,
+        self, asks: Sequence[Ask], ids: Sequence[RecommendationId], table: ItemTable, statistics: Statistics
     ) -> None:
         self.asks, self.ids = asks, ids
         self.table, self.statistics = table, statistics
-        self._text_dim = text_dim
 
     def __len__(self) -> int:
         return len(self.asks)
@@ -59,20 +53,28 @@ class View:
     @cached_property
     def taste(self) -> Floats:
         """[B, text_dim]: the last items' text vectors, weighted by recency; zeros for a new shopper."""
-        vectors = gather(self.text_vectors, self.recent)
+        vectors = gather(self.table.text_vectors, self.recent)
         return np.asarray(np.einsum("blt,l->bt", vectors, kernel(self.recent.shape[1])), np.float32)
 
     @property
-    def text_vectors(self) -> Floats:
-        """[rows, text_dim]: unit vectors of the items' text; zeros where there is none."""
-        return self.table.vectors[:, : self._text_dim]
+    def offered(self) -> Bools:
+        """[rows]: in the catalogue and in stock.
+
+        An item whose text waits for its vector is offered all the same: the model reads it as one without words.
+        """
+        return self.table.available
 
     @cached_property
-    def offered(self) -> Bools:
-        """[rows]: in stock and scoreable."""
-        return np.asarray(self.table.available & self.table.has_vector)
+    def embedded(self) -> Bools:
+        """[rows]: offered, and the model has a vector for it."""
+        return np.asarray(self.offered & self.table.has_vector)
 
-    def name(self, row: int) -> str:
+    @cached_property
+    def readable(self) -> Bools:
+        """[rows]: offered, and there is a vector of its text."""
+        return np.asarray(self.offered & (self.table.text_lengths > 0))
+
+    def title(self, row: int) -> str:
         """What to call an item in a reason."""
-        item = self.table.items[row]
+        item = self.table.items[row] if row >= 0 else None
         return (item.title or item.item_id) if item else "an item"

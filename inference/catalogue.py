@@ -1,12 +1,14 @@
 """The live catalogue: items as arrays, their vectors by the bundle in service."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from contracts.bundle import ITEM_DELTAS, Bundle
+from contracts.errors import BundleRefused
 from contracts.events import BundleDigest, ItemId
 from contracts.items import Floats, ItemTable, text_digest, text_of
 from contracts.messages import CatalogueItem, Embedding
@@ -19,28 +21,42 @@ class Catalogue:
     """Upserts, deletions and embeddings, as they come from their topics in any order."""
 
     def __init__(self, bundle: Bundle | None, encoder: Encoder | None) -> None:
-        manifest = bundle.manifest if bundle else None
-        self._digest = bundle.digest if bundle else BundleDigest("")
+        self.table = ItemTable(1)
+        self._take(bundle, encoder)
+
+    def _take(self, bundle: Bundle | None, encoder: Encoder | None) -> None:
         self._encoder = encoder
-        self.text_dim = manifest.text_dim if manifest else 0
-        self._delta_dim = manifest.delta_dim if manifest else 0
-        self.table = ItemTable(max(1, self.text_dim + self._delta_dim))
-        self._deltas = _read_deltas(bundle) if bundle and bundle.has(ITEM_DELTAS) else {}
+        self._digest = bundle.digest if bundle else BundleDigest("")
+        self._text_dim, delta_dim = (bundle.manifest.text_dim, bundle.manifest.delta_dim) if bundle else (1, 0)
+        self._deltas = _read_deltas(bundle) if bundle else {}
+        self._no_delta = np.zeros(delta_dim, np.float32)
         self._embedded: dict[ItemId, str] = {}
-        self._waiting: dict[ItemId, CatalogueItem] = {}
+        self._waiting: dict[ItemId, None] = {}
+        self.table.forget_vectors(self._text_dim + delta_dim, self._text_dim)
+
+    def swap(self, bundle: Bundle | None, encoder: Encoder | None, embeddings: Iterable[Embedding] = ()) -> None:
+        """Another bundle serves: vectors of the old one go, ``embeddings`` come, what has none waits again."""
+        self._take(bundle, encoder)
+        for embedding in embeddings:
+            self.set_embedding(embedding)
+        for item in self.table.items:
+            if item is not None:
+                self._vector_or_wait(item)
 
     def upsert(self, item: CatalogueItem) -> None:
-        """An item, or its new state. Without words (or without a model) it can be scored at once, by what it did."""
-        item_id = ItemId(item.item_id)
+        """An item, or its new state; its old vector serves until the new text's is there."""
         self.table.upsert(item)
-        if self._encoder is None or not text_of(item):
-            self._set(item_id, np.zeros(self.text_dim, np.float32))
-        elif self.stale(item):
-            self._waiting[item_id] = item
+        self._vector_or_wait(item)
 
-    def waiting(self) -> Iterable[CatalogueItem]:
-        """Items whose text has no vector of this bundle yet, the oldest first."""
-        return tuple(self._waiting.values())
+    def _vector_or_wait(self, item: CatalogueItem) -> None:
+        item_id = ItemId(item.item_id)
+        if self.stale(item):
+            self._waiting[item_id] = None
+            return
+        self._waiting.pop(item_id, None)
+        if self._encoder is None or not text_of(item):
+            self._embedded.pop(item_id, None)
+            self._set(item_id, np.zeros(self._text_dim, np.float32))
 
     def delete(self, item_id: ItemId) -> None:
         """Take an item out."""
@@ -49,13 +65,19 @@ class Catalogue:
 
     def stale(self, item: CatalogueItem) -> bool:
         """Whether its text has no vector of this bundle yet."""
-        has_text = self._encoder is not None and bool(text_of(item))
-        return has_text and self._embedded.get(ItemId(item.item_id)) != text_digest(item)
+        if self._encoder is None or not text_of(item):
+            return False
+        return self._embedded.get(ItemId(item.item_id)) != text_digest(item)
+
+    def waiting(self) -> Iterator[CatalogueItem]:
+        """The items whose text has no vector of this bundle yet, the longest waiting first."""
+        rows = (self.table.row_of[item_id] for item_id in tuple(self._waiting))
+        return (item for item in map(self.table.items.__getitem__, rows) if item is not None)
 
     def embed(self, items: Sequence[CatalogueItem]) -> list[Embedding]:
-        """The vectors of items' texts. Items without words get none."""
-        worded = [item for item in items if self._encoder is not None and text_of(item)]
-        if not worded or self._encoder is None:
+        """The vectors of items' texts; items without words get none. Raises: ModelUnavailable."""
+        worded = [item for item in items if text_of(item)]
+        if self._encoder is None or not worded:
             return []
         vectors = self._encoder.encode([text_of(item) for item in worded]).astype("<f2")
         return [
@@ -64,29 +86,36 @@ class Catalogue:
         ]
 
     def set_embedding(self, embedding: Embedding) -> bool:
-        """Take a vector in. False where it is another bundle's, or has not our length."""
+        """Take a vector in. False where it is another bundle's, or is no vector of ours."""
+        if embedding.bundle != self._digest or len(embedding.vector) != 2 * self._text_dim:
+            return False
         vector = np.frombuffer(embedding.vector, "<f2").astype(np.float32)
-        if embedding.bundle != self._digest or len(vector) != self.text_dim or not np.isfinite(vector).all():
+        if not np.isfinite(vector).all():
             return False
         item_id = ItemId(embedding.item_id)
         self._embedded[item_id] = embedding.text_digest
-        self._arrived(item_id, embedding.text_digest)
         self._set(item_id, vector / max(float(np.linalg.norm(vector)), 1e-6))
+        item = self.table.items[self.table.row_of[item_id]]
+        if item is not None and not self.stale(item):
+            self._waiting.pop(item_id, None)
         return True
 
-    def _arrived(self, item_id: ItemId, digest: str) -> None:
-        waiting = self._waiting.get(item_id)
-        if waiting is not None and text_digest(waiting) == digest:
-            del self._waiting[item_id]
-
     def _set(self, item_id: ItemId, text: Floats) -> None:
-        delta = self._deltas.get(item_id)
-        tail = np.zeros(self._delta_dim, np.float32) if delta is None else delta
-        whole = np.concatenate([text, tail])
-        self.table.set_vector(item_id, whole if len(whole) else np.zeros(1, np.float32))
+        self.table.set_vector(item_id, np.concatenate([text, self._deltas.get(item_id, self._no_delta)]))
 
 
 def _read_deltas(bundle: Bundle) -> dict[ItemId, Floats]:
-    tensors = load(bundle.read(ITEM_DELTAS))
-    ids = msgspec.json.decode(tensors[DELTA_IDS].tobytes(), type=list[str])
-    return {ItemId(i): row for i, row in zip(ids, tensors[DELTAS].astype(np.float32), strict=True)}
+    if not bundle.has(ITEM_DELTAS):
+        return {}
+    try:
+        tensors = load(bundle.read(ITEM_DELTAS))
+        deltas = tensors[DELTAS].astype(np.float32)
+        ids = msgspec.json.decode(tensors[DELTA_IDS].tobytes(), type=list[ItemId])
+    except (SafetensorError, KeyError, msgspec.DecodeError) as error:
+        raise BundleRefused(f"{bundle.folder}: {ITEM_DELTAS} cannot be read: {error}") from error
+    if deltas.shape != (len(ids), bundle.manifest.delta_dim) or not np.isfinite(deltas).all():
+        raise BundleRefused(
+            f"{bundle.folder}: {ITEM_DELTAS} holds {deltas.shape} for {len(ids)} items; the manifest says "
+            f"{bundle.manifest.delta_dim} finite numbers an item"
+        )
+    return dict(zip(ids, deltas, strict=True))

@@ -3,37 +3,46 @@
 from collections.abc import Sequence
 
 import numpy as np
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from contracts.bundle import ITEM_ENCODER, TOKENIZER, Bundle
 from contracts.items import Floats
 from contracts.settings import ModelSettings
 from inference.session import Model
 
-BATCH = 32
+BATCH = 8
+INPUTS = ("input_ids", "attention_mask")
 
 
 class Encoder:
-    """``item_encoder.onnx`` and its tokenizer. Texts are sorted by length, so that little is padding."""
+    """``item_encoder.onnx`` and its tokenizer. Texts are sorted by their tokens, so that little is padding."""
 
     def __init__(self, bundle: Bundle, settings: ModelSettings) -> None:
-        self._model = Model(bundle, ITEM_ENCODER, settings)
+        self._model = Model(bundle, ITEM_ENCODER, INPUTS, "vectors", settings)
         self._tokenizer = Tokenizer.from_str(bundle.read(TOKENIZER).decode())
         self._tokenizer.enable_truncation(bundle.manifest.max_tokens)
-        self._tokenizer.enable_padding()
+        self._tokenizer.no_padding()
         self.dim = bundle.manifest.text_dim
 
     def encode(self, texts: Sequence[str]) -> Floats:
-        """[n, text_dim] float32, each of unit length."""
+        """[n, text_dim] float32, each of unit length; zeros for a text without any known token.
+
+        Raises: ModelUnavailable.
+        """
         vectors = np.zeros((len(texts), self.dim), np.float32)
-        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        tokens = self._tokenizer.encode_batch(list(texts))
+        order = sorted((i for i in range(len(texts)) if tokens[i].ids), key=lambda i: len(tokens[i].ids))
         for start in range(0, len(order), BATCH):
             some = order[start : start + BATCH]
-            vectors[some] = self._forward([texts[i] for i in some])
-        return vectors
+            vectors[some] = self._model.run(_padded([tokens[i] for i in some]))
+        vectors[~np.isfinite(vectors).all(axis=1)] = 0.0
+        return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6), np.float32)
 
-    def _forward(self, texts: Sequence[str]) -> Floats:
-        tokens = self._tokenizer.encode_batch(list(texts))
-        ids = np.array([t.ids for t in tokens], np.int64)
-        mask = np.array([t.attention_mask for t in tokens], np.int64)
-        return self._model.run({"input_ids": ids, "attention_mask": mask})[0]
+
+def _padded(tokens: Sequence[Encoding]) -> dict[str, np.ndarray[tuple[int, int], np.dtype[np.int64]]]:
+    longest = max(len(each.ids) for each in tokens)
+    ids = np.zeros((len(tokens), longest), np.int64)
+    mask = np.zeros((len(tokens), longest), np.int64)
+    for row, each in enumerate(tokens):
+        ids[row, : len(each.ids)], mask[row, : len(each.ids)] = each.ids, 1
+    return {"input_ids": ids, "attention_mask": mask}

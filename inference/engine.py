@@ -4,60 +4,50 @@ Synchronous and single-threaded: its owner calls it from one thread. It knows no
 events and its randomness from the recommendation ids, so a slate can be made again from the same inputs.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 
-import numpy as np
 import structlog
 
-from contracts.bundle import RANKER, RETRIEVER, Bundle
-from contracts.errors import DaogouError
+from contracts.bundle import Bundle
+from contracts.errors import ModelUnavailable
 from contracts.events import BundleDigest, EventId, ItemId, RecommendationId
 from contracts.items import ItemTable
-from contracts.messages import CatalogueItem, Embedding, Probabilities, Slate, SlateItem
+from contracts.messages import CatalogueItem, Embedding, Slate
 from contracts.metrics import Metrics
 from contracts.settings import EngineSettings, ModelSettings, engine_digest
 from contracts.statistics import Statistics
 from inference.ask import Ask, View
 from inference.catalogue import Catalogue
-from inference.encoder import Encoder
 from inference.pipeline import Pipeline, Ranked
+from inference.receipt import Receipt, items_of_slate
 from inference.scorers.fallback import Fallback
-from inference.scorers.ranker import Ranker
-from inference.session import Model, check_runtime, preload_cuda
-from inference.sources.retrieval import Retrieval
+from inference.serving import Serving, load
 
 log = structlog.get_logger()
 
 NO_MODEL = "no model"
 MODEL_FAILED = "model failed"
 EMPTY_CATALOGUE = "catalogue empty"
-NO_CANDIDATES = "no candidates"
 
 
 class Engine:
-    """Recommends. ``bundle`` None: the fallback scorer, and every slate says so."""
+    """Recommends. ``bundle`` None: the fallback scorer, and every slate says so.
+
+    Raises (when it is made): BundleRefused, EnvironmentRefused.
+    """
 
     def __init__(
         self, bundle: Bundle | None, settings: EngineSettings, model: ModelSettings, metrics: Metrics | None = None
     ) -> None:
-        self._settings = settings
+        self._settings, self._model = settings, model
         self._metrics = metrics or Metrics()
         self._digest = engine_digest(settings)
-        self._bundle = bundle
         self._plain = Pipeline.of(settings, Fallback())
-        self._best = self._load(bundle, model) if bundle else self._plain
-        self.catalogue = Catalogue(bundle, Encoder(bundle, model) if bundle else None)
+        self._serving = load(bundle, settings, model) if bundle else None
+        self.catalogue = Catalogue(bundle, self._serving.encoder if self._serving else None)
         self.statistics = Statistics(self.table)
-
-    def _load(self, bundle: Bundle, model: ModelSettings) -> Pipeline:
-        check_runtime()
-        preload_cuda(model)
-        limit = bundle.manifest.history_limit
-        ranker = Model(bundle, RANKER, model)
-        self._metrics.provider.labels(ranker.provider).set(1)
-        learned = (Retrieval(Model(bundle, RETRIEVER, model), limit),)
-        return Pipeline.of(self._settings, Ranker(ranker, self._settings, limit), learned)
+        self._tell_provider()
 
     @property
     def table(self) -> ItemTable:
@@ -67,7 +57,20 @@ class Engine:
     @property
     def bundle_digest(self) -> BundleDigest | None:
         """The bundle in service."""
-        return self._bundle.digest if self._bundle else None
+        return self._serving.bundle.digest if self._serving else None
+
+    def prepare(self, bundle: Bundle) -> Serving:
+        """Load and warm another bundle beside the one in service. The one call that may run on another thread."""
+        return load(bundle, self._settings, self._model)
+
+    def swap(self, serving: Serving, embeddings: Iterable[Embedding] = ()) -> None:
+        """Serve with another bundle from the next batch on. ``embeddings``: the vectors of its own encoder.
+
+        Items without one are offered as items without words until ``set_embedding`` brings it; see ``waiting``.
+        """
+        self._serving = serving
+        self.catalogue.swap(serving.bundle, serving.encoder, embeddings)
+        self._tell_provider()
 
     def upsert(self, item: CatalogueItem) -> None:
         """An item, or its new state: in effect on the next slate."""
@@ -81,12 +84,12 @@ class Engine:
         """Whether the item's text must be embedded."""
         return self.catalogue.stale(item)
 
-    def waiting(self) -> Iterable[CatalogueItem]:
-        """Items whose text waits for its vector."""
+    def waiting(self) -> Iterator[CatalogueItem]:
+        """The items that must be embedded, the longest waiting first."""
         return self.catalogue.waiting()
 
     def embed(self, items: Sequence[CatalogueItem]) -> list[Embedding]:
-        """Vectors of the items' texts."""
+        """Vectors of the items' texts. Raises: ModelUnavailable."""
         return self.catalogue.embed(items)
 
     def set_embedding(self, embedding: Embedding) -> bool:
@@ -103,93 +106,62 @@ class Engine:
 
         ``degraded`` is why the caller could not ask better, if so.
         """
-        if not asks:
-            return []
-        ids = [self.recommendation_id(ask.trigger.event_id) for ask in asks]
-        view = View(asks, ids, self.table, self.statistics, self.catalogue.text_dim)
-        if not len(self.table):
-            return [
-                _slate(ask, i, (), self.bundle_digest, (), EMPTY_CATALOGUE) for ask, i in zip(asks, ids, strict=True)
-            ]
-        ranked, pipeline, cause = self._ranked(view)
-        self._count(ranked)
-        return self._slates(view, ranked, pipeline, degraded or cause)
+        slates = self._answers(asks, degraded) if asks and self.table.count else self._empty(asks)
+        for slate in slates:
+            if slate.degraded:
+                self._metrics.degraded.labels(slate.degraded).inc()
+        return slates
 
-    def _ranked(self, view: View) -> tuple[Ranked, Pipeline, str | None]:
-        size = max(self._size(ask) for ask in view.asks)
-        if self._best is self._plain:
-            return self._plain.run(view, size), self._plain, NO_MODEL
+    def _answers(self, asks: Sequence[Ask], degraded: str | None) -> list[Slate]:
+        best = self._by_model(self._serving.pipeline, asks, degraded) if self._serving else [None] * len(asks)
+        lacking = [ask for ask, slate in zip(asks, best, strict=True) if slate is None]
+        cause = degraded or (MODEL_FAILED if self._serving else NO_MODEL)
+        plain = iter(self._plainly(lacking, cause) if lacking else ())
+        return [slate or next(plain) for slate in best]
+
+    def _by_model(self, pipeline: Pipeline, asks: Sequence[Ask], degraded: str | None) -> list[Slate | None]:
+        """The model's slates; None for the shoppers that it gave no finite score, and for all if it failed."""
+        view = self._view(asks)
         try:
-            return self._best.run(view, size), self._best, None
-        except (DaogouError, RuntimeError, ValueError, MemoryError) as error:  # what ONNX Runtime and numpy raise
-            log.error("the model failed; slates degrade", error=f"{type(error).__name__}: {error}")
-            return self._plain.run(view, size), self._plain, MODEL_FAILED
+            ranked = pipeline.run(view, self._most(asks))
+        except ModelUnavailable as error:
+            log.error("the model failed; slates degrade", error=str(error))
+            return [None] * len(asks)
+        slates = self._slates(view, ranked, pipeline, degraded)
+        return [None if failed else slate for slate, failed in zip(slates, ranked.failed.tolist(), strict=True)]
+
+    def _plainly(self, asks: Sequence[Ask], degraded: str) -> list[Slate]:
+        view = self._view(asks)
+        return self._slates(view, self._plain.run(view, self._most(asks)), self._plain, degraded)
+
+    def _view(self, asks: Sequence[Ask]) -> View:
+        ids = [self.recommendation_id(ask.trigger.event_id) for ask in asks]
+        return View(asks, ids, self.table, self.statistics)
+
+    def _slates(self, view: View, ranked: Ranked, pipeline: Pipeline, degraded: str | None) -> list[Slate]:
+        self._count(ranked)
+        receipt = Receipt(self.bundle_digest, degraded, ranked.timings)
+        return [
+            receipt.slate(ask, view.ids[b], items_of_slate(view, ranked, pipeline, b, self._size(ask)))
+            for b, ask in enumerate(view.asks)
+        ]
+
+    def _empty(self, asks: Sequence[Ask]) -> list[Slate]:
+        receipt = Receipt(self.bundle_digest, EMPTY_CATALOGUE)
+        return [receipt.slate(ask, self.recommendation_id(ask.trigger.event_id), ()) for ask in asks]
+
+    def _most(self, asks: Sequence[Ask]) -> int:
+        return max(self._size(ask) for ask in asks)
 
     def _size(self, ask: Ask) -> int:
-        return min(ask.limit or self._settings.slate_size, self._settings.slate_size)
+        return min(ask.limit or self._settings.slate_size, self._settings.candidates)
 
     def _count(self, ranked: Ranked) -> None:
         self._metrics.non_finite.inc(ranked.non_finite)
         for timing in ranked.timings:
             self._metrics.stage_seconds.labels(timing.stage).observe(timing.microseconds / 1e6)
 
-    def _slates(self, view: View, ranked: Ranked, pipeline: Pipeline, degraded: str | None) -> list[Slate]:
-        slates = []
-        for shopper, ask in enumerate(view.asks):
-            items = self._items(view, ranked, pipeline, shopper, self._size(ask))
-            cause = degraded or (None if items else NO_CANDIDATES)
-            if cause:
-                self._metrics.degraded.labels(cause).inc()
-            slates.append(_slate(ask, view.ids[shopper], items, self.bundle_digest, ranked.timings, cause))
-        return slates
-
-    def _items(self, view: View, ranked: Ranked, pipeline: Pipeline, shopper: int, size: int) -> tuple[SlateItem, ...]:
-        picks = ranked.selection.picks[shopper][:size]
-        chances = ranked.selection.propensities[shopper]
-        return tuple(
-            self._item(view, ranked, pipeline, shopper, int(pick), float(chances[slot]))
-            for slot, pick in enumerate(picks)
-            if pick >= 0
-        )
-
-    def _item(
-        self, view: View, ranked: Ranked, pipeline: Pipeline, shopper: int, pick: int, chance: float
-    ) -> SlateItem:
-        row = int(ranked.merged.rows[shopper, pick])
-        source = pipeline.sources[int(ranked.merged.sources[shopper, pick])]
-        item = self.table.items[row]
-        heads = None if ranked.scores.heads is None else ranked.scores.heads[shopper, pick]
-        return SlateItem(
-            item_id=ItemId(item.item_id) if item else ItemId(""),
-            score=float(ranked.scores.values[shopper, pick]),
-            source=source.name,
-            reason=source.explain(view, shopper, row),
-            propensity=chance,
-            probabilities=None if heads is None else _probabilities(heads),
-        )
-
-
-def _probabilities(heads: "np.ndarray[tuple[int], np.dtype[np.float32]]") -> Probabilities:
-    click, cart, purchase = (float(value) for value in heads[:3])
-    return Probabilities(click=click, cart=cart, purchase=purchase)
-
-
-def _slate(
-    ask: Ask,
-    recommendation: RecommendationId,
-    items: tuple[SlateItem, ...],
-    bundle: BundleDigest | None,
-    stages: tuple[object, ...],
-    degraded: str | None,
-) -> Slate:
-    return Slate(
-        recommendation_id=recommendation,
-        user_id=ask.profile.user_id,
-        surface=ask.surface,
-        items=items,
-        trigger=ask.trigger,
-        profile_version=ask.profile.version,
-        bundle=bundle,
-        stages=stages,  # type: ignore[arg-type]
-        degraded=degraded,
-    )
+    def _tell_provider(self) -> None:
+        self._metrics.provider.clear()
+        if self._serving:
+            self._metrics.provider.labels(self._serving.provider).set(1)

@@ -1,4 +1,4 @@
-"""The order of the stages, on one screen: sources -> merge -> filters -> features -> scorer -> selector.
+"""The order of the stages, on one screen: sources -> merge -> filters -> features -> scorer -> selector -> reasons.
 
 To add a source or a filter: a file in its folder, and its line in ``Pipeline.of``.
 """
@@ -8,10 +8,9 @@ from time import perf_counter
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from contracts.features import candidate_features
-from contracts.items import Rows
+from contracts.items import Bools
 from contracts.messages import StageTiming
 from contracts.settings import EngineSettings
 from inference.ask import View
@@ -34,17 +33,22 @@ T = TypeVar("T")
 
 
 class Ranked(NamedTuple):
-    """What the stages made of a batch. Arrays are [B, ...]; see ``merge``, ``Scores``, ``Selection``."""
+    """What the stages made of a batch; arrays are [B, ...]. ``reasons`` [B][K] stand beside ``selection.picks``.
+
+    ``failed`` [B]: there were candidates, and the scorer gave none of them a number.
+    """
 
     merged: Merged
     scores: Scores
     selection: Selection
+    reasons: list[list[str]]
+    failed: Bools
     non_finite: int
     timings: tuple[StageTiming, ...]
 
 
 class Pipeline(NamedTuple):
-    """One surface's stages."""
+    """The stages of a slate."""
 
     sources: Sequence[Source]
     filters: Sequence[Filter]
@@ -54,31 +58,45 @@ class Pipeline(NamedTuple):
 
     @classmethod
     def of(cls, settings: EngineSettings, scorer: Scorer, learned: Sequence[Source] = ()) -> "Pipeline":
-        """The stages of every surface; ``learned`` sources need the bundle's models."""
+        """The stages in their order; ``learned`` sources need the bundle's models."""
         sources = (Follows(), *learned, Similar(), BuyAgain(settings.bought_days), NewArrivals(), Trending())
         filters = (Unavailable(), Met(settings.seen_window, settings.bought_days), Variants())
         return cls(sources, filters, scorer, Diverse(settings), settings)
 
     def run(self, view: View, size: int) -> Ranked:
-        """All stages, once for the batch."""
+        """All stages, once for the batch. Raises: ModelUnavailable."""
         clock = Stopwatch(len(view))
         proposed = clock.timed("sources", lambda: [s.propose(view, self.settings.per_source) for s in self.sources])
         merged = clock.timed("merge", lambda: merge(proposed))
         kept = clock.timed("filters", lambda: self._filtered(view, merged))
-        features = clock.timed(
-            "features",
-            lambda: candidate_features(view.table, view.statistics, view.profiles, view.nows_ms, kept.rows),
-        )
+        features = clock.timed("features", lambda: candidate_features(
+            view.table, view.statistics, view.profiles, view.nows_ms, kept.rows))  # fmt: skip
         scores = clock.timed("scorer", lambda: self.scorer.score(view, kept.rows, features))
-        bad = ~np.isfinite(scores.values) & (kept.rows >= 0)
-        values: NDArray[np.float64] = np.where((kept.rows >= 0) & ~bad, scores.values, -np.inf)
+        finite, there = np.isfinite(scores.values), np.asarray(kept.rows >= 0)
+        values = np.where(finite & there, scores.values, -np.inf)
         selection = clock.timed("selector", lambda: self.selector.select(view, kept.rows, values, size))
-        return Ranked(kept, Scores(values, scores.heads), selection, int(bad.sum()), tuple(clock.timings))
+        reasons = clock.timed("reasons", lambda: self._reasons(view, kept, selection))
+        failed = np.asarray(there.any(axis=1) & ~(finite & there).any(axis=1))
+        non_finite = int(np.count_nonzero(there & ~finite))
+        return Ranked(kept, scores, selection, reasons, failed, non_finite, tuple(clock.timings))
 
     def _filtered(self, view: View, merged: Merged) -> Merged:
         for each in self.filters:
             merged = merged.keep(each.keep(view, merged.rows))
         return merged.first(self.settings.candidates)
+
+    def _reasons(self, view: View, kept: Merged, selection: Selection) -> list[list[str]]:
+        reasons = [[""] * selection.picks.shape[1] for _ in range(len(view))]
+        shoppers, slots = np.nonzero(selection.picks >= 0)
+        columns = selection.picks[shoppers, slots]
+        rows, sources = kept.rows[shoppers, columns], kept.sources[shoppers, columns]
+        for number, source in enumerate(self.sources):
+            mine = np.flatnonzero(sources == number)
+            if len(mine):
+                texts = source.explain(view, shoppers[mine], rows[mine])
+                for shopper, slot, text in zip(shoppers[mine], slots[mine], texts, strict=True):
+                    reasons[shopper][slot] = text
+        return reasons
 
 
 class Stopwatch:
@@ -95,6 +113,3 @@ class Stopwatch:
         microseconds = round((perf_counter() - started) * 1e6)
         self.timings.append(StageTiming(stage=stage, microseconds=microseconds, slates=self._slates))
         return done
-
-
-__all__ = ["Pipeline", "Ranked", "Rows"]

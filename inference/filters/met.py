@@ -1,6 +1,6 @@
-"""What the shopper just saw, just bought, or does not want to see."""
+"""What the shopper just saw, just bought, has in the cart, or does not want to see."""
 
-from collections.abc import Iterable
+from itertools import islice
 
 import numpy as np
 
@@ -11,27 +11,22 @@ from inference.ask import View
 
 
 class Met:
-    """Out: the last ``seen`` items looked at, everything bought within ``bought_days``, in the cart, or hidden."""
+    """Out: the last ``seen`` items met, everything bought within ``bought_days``, in the cart, or hidden."""
 
     name = "met"
 
     def __init__(self, seen: int, bought_days: float) -> None:
         self._seen = seen
-        self._bought_days = bought_days
+        self._bought_ms = bought_days * DAY_MS
 
     def keep(self, view: View, rows: Rows) -> Bools:
         """See ``Filter``."""
-        kept = np.ones(rows.shape, bool)
-        for shopper, profile in enumerate(view.profiles):
-            out = view.table.rows([*self._out(profile, int(view.nows_ms[shopper]))])
-            kept[shopper] = ~np.isin(rows[shopper], out)
-        return kept
+        pairs = zip(view.profiles, view.nows_ms.tolist(), strict=True)
+        out = view.table.keys_of([self._out(profile, now) for profile, now in pairs])
+        return np.isin(view.table.keys(rows), out, invert=True)
 
-    def _out(self, profile: Profile, now_ms: int) -> Iterable[ItemId]:
-        recent = dict.fromkeys(reversed(profile.history.items))
-        yield from list(recent)[: self._seen]
-        yield from profile.hidden
-        yield from profile.cart
-        lately = now_ms - self._bought_days * DAY_MS
-        bought = profile.bought
-        yield from (item for item, time in zip(bought.items, bought.times_ms, strict=True) if time >= lately)
+    def _out(self, profile: Profile, now_ms: int) -> list[ItemId]:
+        seen = islice(dict.fromkeys(reversed(profile.history.items)), self._seen)
+        bought = zip(profile.bought.items, profile.bought.times_ms, strict=True)
+        lately = (item for item, time in bought if time >= now_ms - self._bought_ms)
+        return [*seen, *profile.hidden, *profile.cart, *lately]

@@ -1,4 +1,4 @@
-"""Out of stock, deleted, or not yet scoreable."""
+"""Out of stock, or deleted."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from inference.ask import View
 
 
 class Unavailable:
-    """Stock and deletion take effect on the next slate: the table is read here, at the last moment."""
+    """Stock and deletion take effect on the next slate: whatever a source proposed, the table is asked again."""
 
     name = "unavailable"
 

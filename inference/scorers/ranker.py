@@ -1,6 +1,7 @@
 """The transformer: one forward encodes each history and scores all its candidates, each isolated from the others."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from contracts.features import HEADS, histories, ranker_inputs
 from contracts.items import Floats, Rows
@@ -21,8 +22,13 @@ class Ranker:
         self._worth = np.array([settings.click_value, settings.cart_value, settings.purchase_value])
 
     def score(self, view: View, rows: Rows, features: Floats) -> Scores:
-        """See ``Scorer``."""
+        """See ``Scorer``. One run of the model for the whole batch. Raises: ModelUnavailable."""
         history = histories(view.table, view.profiles, view.nows_ms, self._limit)
-        logits = self._model.run(ranker_inputs(view.table, history, rows, features))[0][..., : len(HEADS)]
-        heads = 1.0 / (1.0 + np.exp(-logits.astype(np.float64)))
-        return Scores(heads @ self._worth, heads.astype(np.float32))
+        logits = self._model.run(ranker_inputs(view.table, history, rows, features))[..., : len(HEADS)]
+        heads = _sigmoid(logits.astype(np.float64))
+        return Scores((heads * self._worth).sum(axis=-1), heads.astype(np.float32))
+
+
+def _sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """In 0..1; an infinite logit is a failure, not a certainty: NaN."""
+    return np.asarray(np.where(np.isfinite(logits), 1.0 / (1.0 + np.exp(-np.clip(logits, -700, 700))), np.nan))

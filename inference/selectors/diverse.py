@@ -14,6 +14,8 @@ from contracts.settings import EngineSettings
 from inference.ask import View
 from inference.selectors import Selection
 
+FLOOR = 1e-100  # an item whose penalties are whole is still better than an empty slot
+
 
 class Diverse:
     """Greedy or drawn, varied over categories (the narrowest level known) and brands."""
@@ -25,9 +27,9 @@ class Diverse:
 
     def select(self, view: View, rows: Rows, values: NDArray[np.float64], size: int) -> Selection:
         """See ``Selector``. Randomness comes from the recommendation ids alone."""
-        categories, brands = _narrowest(view.table.categories)[rows], view.table.brands[rows]
-        left = np.where(np.isfinite(values), np.maximum(values, 1e-12), 0.0)
+        categories, brands = _narrowest(view.table.categories[rows]), view.table.brands[rows]
         draws = [np.random.default_rng(_seed(i)) for i in view.ids] if self._temperature else []
+        left = np.where(np.isfinite(values), np.maximum(values, FLOOR), 0.0)
         picks = np.full((len(rows), size), -1, np.int64)
         propensities = np.zeros((len(rows), size))
         every = np.arange(len(rows))
@@ -36,8 +38,9 @@ class Diverse:
             some = left[every, pick] > 0.0
             picks[some, slot], propensities[some, slot] = pick[some], chance[some]
             left[every, pick] = 0.0
-            left *= np.where(_same(categories, pick), self._keep_category, 1.0)
-            left *= np.where(_same(brands, pick), self._keep_brand, 1.0)
+            kept = np.where(_same(categories, pick), self._keep_category, 1.0)
+            kept *= np.where(_same(brands, pick), self._keep_brand, 1.0)
+            left = np.where(left > 0.0, np.maximum(left * kept, FLOOR), 0.0)
         return Selection(picks, propensities)
 
     def _draw(
@@ -59,9 +62,9 @@ def _seed(recommendation: RecommendationId) -> int:
 
 
 def _narrowest(categories: Rows) -> Rows:
-    """[rows]: the code of the narrowest category known."""
-    depth = np.maximum((categories > 0).sum(axis=1) - 1, 0)
-    return np.asarray(categories[np.arange(len(categories)), depth])
+    """[B, N]: the code of the narrowest category known, of ``categories`` [B, N, levels]."""
+    depth = np.maximum((categories > 0).sum(axis=-1, keepdims=True) - 1, 0)
+    return np.asarray(np.take_along_axis(categories, depth, axis=-1)[..., 0])
 
 
 def _same(codes: Rows, pick: NDArray[np.int64]) -> NDArray[np.bool_]:

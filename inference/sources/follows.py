@@ -1,10 +1,13 @@
 """What goes together: what other shoppers turned to after the items that this one looked at. Learned live."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from contracts.items import NO_ROW, Rows
 from contracts.statistics import kernel
 from inference.ask import View
+from inference.sources import Shoppers
 
 
 class Follows:
@@ -16,17 +19,17 @@ class Follows:
         """See ``Source``."""
         rows = np.full((len(view), limit), NO_ROW, np.int32)
         keys, scores = view.statistics.followers(view.recent, kernel(view.recent.shape[1]), view.nows_ms)
-        if not len(keys):
-            return rows
         shopper, row = np.divmod(keys, len(view.table))
+        known = view.offered[row]
+        shopper, row, scores = shopper[known], row[known], scores[known]
         order = np.lexsort((row, -scores, shopper))
         shopper, row = shopper[order], row[order]
         rank = np.arange(len(shopper)) - np.searchsorted(shopper, shopper)
-        kept = rank < limit
-        rows[shopper[kept], rank[kept]] = row[kept]
+        best = rank < limit
+        rows[shopper[best], rank[best]] = row[best]
         return rows
 
-    def explain(self, view: View, shopper: int, row: int) -> str:
+    def explain(self, view: View, shoppers: Shoppers, rows: Rows) -> Sequence[str]:
         """See ``Source``."""
-        anchor = view.statistics.strongest(view.recent[shopper], row)
-        return f"Goes with “{view.name(anchor)}”" if anchor != NO_ROW else "Goes with what you looked at"
+        anchors = view.statistics.strongest(view.recent[shoppers], rows)
+        return [f"Goes with “{view.title(anchor)}”, which you looked at" for anchor in anchors.tolist()]

@@ -1,16 +1,19 @@
 """What the model expects next: the history's vector against every item's, exactly."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from contracts.features import histories, history_inputs
 from contracts.items import NO_ROW, Rows
 from inference.ask import View
+from inference.nearest import nearest
 from inference.session import Model
-from inference.sources import top_rows
+from inference.sources import Shoppers
 
 
 class Retrieval:
-    """Maximum inner product of ``retriever.onnx``'s query with the catalogue; no index is needed to a million items."""
+    """Maximum inner product of ``retriever.onnx``'s query with the catalogue. One run of the model a batch."""
 
     name = "retrieval"
 
@@ -19,13 +22,16 @@ class Retrieval:
         self._limit = history_limit
 
     def propose(self, view: View, limit: int) -> Rows:
-        """See ``Source``."""
-        history = histories(view.table, view.profiles, view.nows_ms, self._limit)
-        query = self._model.run(history_inputs(view.table, history))[0]
-        scores = np.where(view.offered, query @ view.table.vectors.T, -np.inf)
-        known = np.asarray((view.recent >= 0).any(axis=1))
-        return np.asarray(np.where(known[:, None], top_rows(scores, limit).rows, NO_ROW), np.int32)
+        """See ``Source``. A new shopper gets nothing from here: the model knows as little as we do."""
+        rows = np.full((len(view), limit), NO_ROW, np.int32)
+        known = np.flatnonzero((view.recent >= 0).any(axis=1))
+        if len(known):
+            history = histories(view.table, [view.profiles[k] for k in known], view.nows_ms[known], self._limit)
+            query = self._model.run(history_inputs(view.table, history))
+            found = nearest(query, view.table.vectors, view.embedded, limit)
+            rows[known, : found.shape[1]] = found
+        return rows
 
-    def explain(self, view: View, shopper: int, row: int) -> str:
+    def explain(self, view: View, shoppers: Shoppers, rows: Rows) -> Sequence[str]:
         """See ``Source``."""
-        return "Picked for you"
+        return ["Picked for you"] * len(rows)

@@ -1,0 +1,73 @@
+"""A bundle made ready to serve: loaded, checked by a first forward of each model, warm. The engine takes it whole."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.bundle import RANKER, RETRIEVER, Bundle, Manifest
+from contracts.errors import BundleRefused, ModelUnavailable
+from contracts.features import FEATURES, HISTORY_INPUTS, RANKER_INPUTS
+from contracts.settings import EngineSettings, ModelSettings
+from inference.encoder import Encoder
+from inference.pipeline import Pipeline
+from inference.scorers.ranker import Ranker
+from inference.session import Model, check_runtime, preload_cuda
+from inference.sources.retrieval import Retrieval
+
+WARM_SHOPPERS = (1, 8, 32)
+
+
+class Serving(NamedTuple):
+    """What one bundle serves with."""
+
+    bundle: Bundle
+    encoder: Encoder
+    pipeline: Pipeline
+    provider: str
+
+
+def load(bundle: Bundle, settings: EngineSettings, model: ModelSettings) -> Serving:
+    """Load a bundle and warm it. It touches no engine, so it may be done in another thread, beside the old one.
+
+    Raises: BundleRefused, EnvironmentRefused.
+    """
+    check_runtime()
+    preload_cuda(model)
+    retriever = Model(bundle, RETRIEVER, HISTORY_INPUTS, "query", model)
+    ranker = Model(bundle, RANKER, RANKER_INPUTS, "logits", model)
+    encoder = Encoder(bundle, model)
+    _warm(bundle, encoder, retriever, ranker, settings.candidates)
+    limit = bundle.manifest.history_limit
+    pipeline = Pipeline.of(settings, Ranker(ranker, settings, limit), (Retrieval(retriever, limit),))
+    return Serving(bundle, encoder, pipeline, ranker.provider)
+
+
+def _warm(bundle: Bundle, encoder: Encoder, retriever: Model, ranker: Model, candidates: int) -> None:
+    """Run every shape once: what does not fit the manifest fails here, not in a shopper's slate."""
+    manifest = bundle.manifest
+    try:
+        for shoppers in WARM_SHOPPERS:
+            inputs = _zeros(manifest, shoppers, candidates)
+            _check_shape(bundle, RETRIEVER, retriever.run(inputs).shape, (shoppers, manifest.vector_dim))
+            expected = (shoppers, candidates, len(manifest.heads))
+            _check_shape(bundle, RANKER, ranker.run(inputs).shape, expected)
+        encoder.encode(["warm"])
+    except (ModelUnavailable, ValueError) as error:
+        raise BundleRefused(f"{bundle.folder}: a model does not take what the manifest says: {error}") from error
+
+
+def _check_shape(bundle: Bundle, file: str, shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    if shape != expected:
+        raise BundleRefused(f"{bundle.folder}: {file} gives {shape} where the manifest says {expected}")
+
+
+def _zeros(manifest: Manifest, shoppers: int, candidates: int) -> dict[str, NDArray[np.generic]]:
+    history = (shoppers, manifest.history_limit)
+    return {
+        "history_vectors": np.zeros((*history, manifest.vector_dim), np.float32),
+        "history_kinds": np.ones(history, np.int64),
+        "history_gaps": np.zeros(history, np.int64),
+        "candidate_vectors": np.zeros((shoppers, candidates, manifest.vector_dim), np.float32),
+        "candidate_features": np.zeros((shoppers, candidates, len(FEATURES)), np.float32),
+    }
