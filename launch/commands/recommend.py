@@ -30,13 +30,15 @@ def recommend(
     from contracts.codec import encode_json
     from contracts.messages import Slate
     from launch.catalogue_files import current_items
-    from launch.slates import Items, last_slate, show, slate_now
+    from launch.slates import Items, last_slate, show
 
     settings = settings_for(broker, redis)
 
     async def find() -> tuple[Slate, Items]:
         published = None if compute else await last_slate(settings, user)
         if published is None or published.surface != surface:
+            from launch.slate_now import slate_now
+
             published = await slate_now(settings, user, surface)
         return published, {} if as_json else await current_items(settings.kafka)
 

@@ -1,0 +1,71 @@
+"""A slate computed here and now, by the engine that the workers run."""
+
+import asyncio
+
+from contracts.codec import decode_embedding
+from contracts.errors import BadInput, Refused
+from contracts.events import EventId, UserId
+from contracts.messages import Slate, Trigger
+from contracts.metrics import Metrics
+from contracts.settings import Settings
+from contracts.topics import CLICKSTREAM, EMBEDDINGS
+from inference.ask import Ask
+from inference.engine import Engine
+from launch.catalogue_files import current_items
+from launch.publish import partition_of
+from launch.topic_reader import read_to_end
+from launch.wiring import build_engine
+from streams.names import physical
+from streams.store import ProfileKey, StatisticsStore, open_statistics, open_store
+
+
+async def slate_now(settings: Settings, user: str, surface: str) -> Slate:
+    """A slate computed here, by the engine that the workers run, from the profile as it is in the store.
+
+    It answers the shopper's last event again; it is not published. Raises: Refused where there is no such shopper.
+    """
+    partition = partition_of(user.encode(), settings.kafka.partitions)
+    store = open_store(settings)
+    try:
+        profile = (await store.load([ProfileKey(partition, UserId(user))]))[0]
+    finally:
+        await store.close()
+    if profile is None or profile.position is None:
+        raise Refused(f"nothing is known of {user!r}: no event of theirs was applied")
+    engine = await _informed_engine(settings)
+    at = profile.position
+    topic = physical(settings.kafka, CLICKSTREAM)
+    trigger = Trigger(
+        event_id=EventId(f"{topic}-{at.partition}-{at.offset}"), topic=topic, partition=at.partition,
+        offset=at.offset, time_ms=profile.last_ms,
+    )  # fmt: skip
+    return engine.recommend([Ask(profile, trigger, surface)])[0]
+
+
+async def _informed_engine(settings: Settings) -> Engine:
+    """An engine that knows what a worker knows: the catalogue, its vectors, what all shoppers taught."""
+    engine = await asyncio.to_thread(build_engine, settings, Metrics())
+    for item in (await current_items(settings.kafka)).values():
+        engine.upsert(item)
+    async for record in read_to_end(settings.kafka, EMBEDDINGS):
+        if record.value is not None:
+            try:
+                engine.set_embedding(decode_embedding(record.value))
+            except BadInput:
+                continue  # not ours; a worker embeds the item again
+    statistics = open_statistics(settings)
+    try:
+        await _learn_all(engine, statistics)
+    finally:
+        await statistics.close()
+    return engine
+
+
+async def _learn_all(engine: Engine, statistics: StatisticsStore) -> None:
+    cursor, complete = None, False
+    while not complete:
+        page = await statistics.changes(cursor)
+        for row in page.followers:
+            engine.statistics.put_followers(row.item, row.followers)
+        engine.statistics.put_trend(page.trend, page.latest_ms)
+        cursor, complete = page.cursor, page.complete
