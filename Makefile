@@ -5,7 +5,7 @@ SERVE := .venv
 TEST := .venv-test
 ARGS ?=
 
-.PHONY: help demo test lint bench pins clean
+.PHONY: help demo test lint bench demo-bundle pins clean
 help:  ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
 
@@ -23,6 +23,11 @@ lint: $(TEST)/ready  ## style, types and the direction of imports
 
 bench: $(TEST)/ready  ## the first figures: plumbing, freshness, stages of a slate
 	$(TEST)/bin/python -m benchmarks.run $(ARGS)
+
+demo-bundle: $(TEST)/ready  ## train and export the demo's own model again (about ten minutes)
+	$(TEST)/bin/daogou shop --out build/shop --shoppers 1000 --days 30
+	$(TEST)/bin/daogou train build/shop/events.jsonl.gz build/shop/items.jsonl.gz --out build/checkpoint
+	$(TEST)/bin/daogou export build/checkpoint --out launch/demo_bundle --name demo
 
 pins: $(TEST)/ready  ## solve the dependencies again and pin them with hashes
 	UV=$(TEST)/bin/uv requirements/compile.sh
