@@ -53,6 +53,7 @@ class ItemTable:
         self._available = np.zeros(capacity, bool)
         self._prices = np.full(capacity, np.nan, np.float32)
         self._categories = np.zeros((capacity, CATEGORY_LEVELS), np.int32)
+        self._narrowest = np.zeros(capacity, np.int32)
         self._brands = np.zeros(capacity, np.int32)
         self._groups = np.zeros(capacity, np.int32)
         self._added_ms = np.zeros(capacity, np.int64)
@@ -110,6 +111,11 @@ class ItemTable:
         return self._categories[: len(self.items)]
 
     @property
+    def narrowest(self) -> Rows:
+        """[rows]: the code of the narrowest category known; 0 where there is none."""
+        return self._narrowest[: len(self.items)]
+
+    @property
     def brands(self) -> Rows:
         """[rows]: a code for each brand; 0 where there is none."""
         return self._brands[: len(self.items)]
@@ -148,7 +154,9 @@ class ItemTable:
         self._available[row] = item.available
         self._has_text[row] = bool(text_of(item))
         self._prices[row] = np.nan if item.price is None else item.price
-        self._categories[row] = self._path_codes(item.category)
+        codes = self._path_codes(item.category)
+        self._categories[row] = codes
+        self._narrowest[row] = next((code for code in reversed(codes) if code), 0)
         self._brands[row] = self._code("brand", item.brand)
         self._groups[row] = self._code("group", item.group or "")
         self._added_ms[row] = item.added_ms or 0

@@ -8,7 +8,7 @@ import numpy as np
 
 from contracts.events import RecommendationId
 from contracts.features import Integers, gather
-from contracts.items import Bools, Floats, ItemTable, Rows
+from contracts.items import CATEGORY_LEVELS, Bools, Floats, ItemTable, Rows
 from contracts.messages import Trigger
 from contracts.profile import Profile
 from contracts.statistics import Statistics, kernel, sequence_rows
@@ -73,6 +73,11 @@ class View:
     def readable(self) -> Bools:
         """[rows]: offered, and there is a vector of its text."""
         return np.asarray(self.offered & (self.table.text_lengths > 0))
+
+    def category(self, row: int) -> str:
+        """What to call the narrowest category of an item in a reason."""
+        item = self.table.items[row]
+        return item.category[:CATEGORY_LEVELS][-1] if item and item.category else "this category"
 
     def title(self, row: int) -> str:
         """What to call an item in a reason."""

@@ -24,6 +24,7 @@ from inference.selectors import Selection, Selector
 from inference.selectors.diverse import Diverse
 from inference.sources import Source
 from inference.sources.buy_again import BuyAgain
+from inference.sources.category import Category
 from inference.sources.follows import Follows
 from inference.sources.new_arrivals import NewArrivals
 from inference.sources.similar import Similar
@@ -59,7 +60,8 @@ class Pipeline(NamedTuple):
     @classmethod
     def of(cls, settings: EngineSettings, scorer: Scorer, learned: Sequence[Source] = ()) -> "Pipeline":
         """The stages in their order; ``learned`` sources need the bundle's models."""
-        sources = (Follows(), *learned, Similar(), BuyAgain(settings.bought_days), NewArrivals(), Trending())
+        personal = (Follows(), *learned, Similar(), Category(), BuyAgain(settings.bought_days))
+        sources = (*personal, NewArrivals(), Trending())
         filters = (Unavailable(), Met(settings.seen_window, settings.bought_days), Variants())
         return cls(sources, filters, scorer, Diverse(settings), settings)
 

@@ -27,7 +27,7 @@ class Diverse:
 
     def select(self, view: View, rows: Rows, values: NDArray[np.float64], size: int) -> Selection:
         """See ``Selector``. Randomness comes from the recommendation ids alone."""
-        categories, brands = _narrowest(view.table.categories[rows]), view.table.brands[rows]
+        categories, brands = view.table.narrowest[rows], view.table.brands[rows]
         draws = [np.random.default_rng(_seed(i)) for i in view.ids] if self._temperature else []
         left = np.where(np.isfinite(values), np.maximum(values, FLOOR), 0.0)
         picks = np.full((len(rows), size), -1, np.int64)
@@ -59,12 +59,6 @@ class Diverse:
 
 def _seed(recommendation: RecommendationId) -> int:
     return int(recommendation, 16)
-
-
-def _narrowest(categories: Rows) -> Rows:
-    """[B, N]: the code of the narrowest category known, of ``categories`` [B, N, levels]."""
-    depth = np.maximum((categories > 0).sum(axis=-1, keepdims=True) - 1, 0)
-    return np.asarray(np.take_along_axis(categories, depth, axis=-1)[..., 0])
 
 
 def _same(codes: Rows, pick: NDArray[np.int64]) -> NDArray[np.bool_]:
