@@ -1,6 +1,5 @@
 """What the demo shows while it runs: a live picture in a terminal, plain lines elsewhere."""
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
 
@@ -14,9 +13,6 @@ from launch.demo.plan import BESTSELLERS, DAOGOU
 from launch.demo.story import Story
 
 LINE_SECONDS = 5.0
-REFRESHES_A_SECOND = 4
-
-Picture = Callable[[], RenderableType]
 
 
 class Screen:
@@ -43,9 +39,10 @@ class Screen:
 class Performance:
     """The live part. Call ``refresh`` often; it draws when it is time to."""
 
-    def __init__(self, screen: Screen, figures: Figures, story: Story) -> None:
+    def __init__(self, screen: Screen, figures: Figures, story: Story, line_seconds: float = LINE_SECONDS) -> None:
         self._screen, self._figures, self._story = screen, figures, story
         self._began = self._last_line = monotonic()
+        self._line_seconds = line_seconds
         self._live = Live(console=screen.console, auto_refresh=False) if screen.console.is_terminal else None
 
     def __enter__(self) -> "Performance":
@@ -60,7 +57,7 @@ class Performance:
         """Draw, or say a line every few seconds."""
         if self._live is not None:
             self._live.update(self._picture(), refresh=True)
-        elif monotonic() - self._last_line >= LINE_SECONDS:
+        elif monotonic() - self._last_line >= self._line_seconds:
             self._last_line = monotonic()
             self._screen.say("  ".join(f"{name} {value}" for name, value in self._values()))
 
