@@ -94,7 +94,7 @@ class StreamSettings(_Section):
     statistics_interval: Seconds = 1.0
     """Seconds between flushes of what all shoppers teach."""
     retries: Count = 8
-    """Attempts at a batch before the worker ends."""
+    """Attempts at a batch that fails for no known reason, before it is halved to find the record that breaks it."""
     stuck_after: Seconds = 60.0
     """Seconds without progress, though there is work, after which the process ends with a message."""
     session_timeout: Seconds = 10.0
@@ -131,7 +131,8 @@ class EngineSettings(_Section):
     temperature: Annotated[float, Field(ge=0, le=10)] = 0.0
     """How freely slots are drawn: 0 takes the best, more explores. The draw's probability is in the slate."""
     deadline: Seconds = 5.0
-    """Seconds after which a late slate is dropped and counted; the event is folded all the same."""
+    """A slate later than so many seconds after its record was read is left out if a newer one of the same shopper is
+    on its way; the event is folded all the same."""
 
 
 class ModelSettings(_Section):

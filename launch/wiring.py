@@ -5,20 +5,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import start_http_server
-
 from contracts.bundle import MANIFEST, Bundle, open_bundle
 from contracts.metrics import Metrics
 from contracts.settings import ModelSettings, Settings
-from contracts.topics import CATALOGUE
+from contracts.topics import CATALOGUE, CLICKSTREAM
 from inference.engine import Engine
 from streams.admin import topic_epoch
 from streams.app import build_app
+from streams.burying import Burying
 from streams.catalogue import CatalogueAgent
 from streams.disk import DiskWaiter
 from streams.engine_room import EngineRoom
 from streams.epochs import Epochs
 from streams.follower import Follower
+from streams.lagging import LagWatch
 from streams.names import physical
 from streams.producer import Producer
 from streams.progress import Progress
@@ -52,21 +52,20 @@ def build_worker(
     """A worker, not started. What is given is used instead of what the settings say."""
     room = EngineRoom(engine or build_engine(settings, metrics))
     profiles, counts = store or open_store(settings), statistics or open_statistics(settings)
-    producer, progress = Producer(settings.kafka), Progress()
-    shared = SharedStatistics(counts, room, settings.stream.statistics_interval)
+    progress = Progress()
+    producer = Producer(settings.kafka, progress.waits_for)
+    burying = Burying(settings, producer, metrics)
+    shared = SharedStatistics(counts, room, settings.stream.statistics_interval, progress)
     disk = DiskWaiter(profiles, metrics, progress)
     epochs = Epochs(partial(topic_epoch, settings.kafka))
-    recommender = Recommender(Parts(settings, room, profiles, shared, producer, disk, metrics, progress, epochs.of))
-    agent = CatalogueAgent(settings, room, producer, metrics, progress)
-    app = build_app(settings, recommender, agent)
-    follower = Follower(settings, room, agent, metrics, _owned(app, physical(settings.kafka, CATALOGUE)))
-    return Worker(Machinery(settings, producer, profiles, counts, room, shared, follower, disk, progress, app))
-
-
-def serve_metrics(settings: Settings, metrics: Metrics) -> None:
-    """/metrics on the loopback interface, where the settings name a port."""
-    if settings.stream.metrics_port:
-        start_http_server(settings.stream.metrics_port, "127.0.0.1", metrics.registry)
+    parts = Parts(settings, room, profiles, shared, producer, burying, disk, metrics, progress, epochs.of)
+    agent = CatalogueAgent(settings, room, producer, burying, metrics, progress)
+    app = build_app(settings, Recommender(parts), agent, progress)
+    follower = Follower(
+        settings, room, agent, metrics, progress, _owned(app, physical(settings.kafka, CATALOGUE))
+    )  # fmt: skip
+    lag = LagWatch(physical(settings.kafka, CLICKSTREAM), lambda: app.consumer, follower, metrics, progress)
+    return Worker(Machinery(settings, producer, profiles, counts, room, shared, follower, disk, lag, progress, app))
 
 
 def _owned(app: Any, topic: str) -> Callable[[], frozenset[int]]:

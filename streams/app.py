@@ -1,7 +1,9 @@
 """The Faust app: two agents over raw bytes, tuned for speed and for at-least-once. No tables, no web server."""
 
+import asyncio
 import gc
 import sys
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import faust
@@ -9,10 +11,11 @@ from yarl import URL
 
 from contracts.settings import Security, Settings
 from contracts.topics import CATALOGUE, CLICKSTREAM
-from streams.batches import BatchStream, BatchTransport
+from streams.batches import STREAM_BUFFER, BatchStream, BatchTransport
 from streams.catalogue import CatalogueAgent
 from streams.clients import ssl_context
 from streams.names import physical
+from streams.progress import Progress
 from streams.recommend import Recommender
 
 FETCH_BYTES = 4 << 20
@@ -22,8 +25,10 @@ HEARTBEAT_SECONDS = 3.0
 REBALANCE_SECONDS = 30.0
 SWITCH_SECONDS = 0.05
 
+Run = Callable[[Any], Awaitable[None]]
 
-def build_app(settings: Settings, recommender: Recommender, catalogue: CatalogueAgent) -> faust.App:
+
+def build_app(settings: Settings, recommender: Recommender, catalogue: CatalogueAgent, progress: Progress) -> faust.App:
     """The app, not started. Nothing is produced through it: agents yield nothing, and have no reply topic."""
     app = faust.App(
         settings.stream.group,
@@ -44,18 +49,22 @@ def build_app(settings: Settings, recommender: Recommender, catalogue: Catalogue
         broker_heartbeat_interval=min(HEARTBEAT_SECONDS, settings.stream.session_timeout / 3),
         broker_rebalance_timeout=REBALANCE_SECONDS,
         broker_commit_interval=settings.stream.commit_interval,
-        stream_buffer_maxsize=4096,
+        stream_buffer_maxsize=STREAM_BUFFER,
         stream_wait_empty=True,
     )
     app.transport = BatchTransport([_broker(settings)], app)
-    _agent(app, "clickstream", physical(settings.kafka, CLICKSTREAM), recommender.run)
-    _agent(app, "catalogue", physical(settings.kafka, CATALOGUE), catalogue.run)
+    _agent(app, "clickstream", physical(settings.kafka, CLICKSTREAM), recommender.run, progress)
+    _agent(app, "catalogue", physical(settings.kafka, CATALOGUE), catalogue.run, progress)
     return app
 
 
-def _agent(app: faust.App, name: str, topic: str, run: Any) -> None:
+def _agent(app: faust.App, name: str, topic: str, run: Run, progress: Progress) -> None:
     async def agent(stream: Any) -> None:
-        await run(stream)
+        try:
+            await run(stream)
+        except Exception as error:  # noqa: BLE001  the agent's edge: the worker ends with it
+            progress.failed(error)
+            await asyncio.Event().wait()  # Faust would start it again past the batch that it had in hand
 
     source = app.topic(topic, value_type=bytes, value_serializer="raw", key_type=bytes, key_serializer="raw")
     app.agent(source, name=name, concurrency=1)(agent)

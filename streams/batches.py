@@ -12,7 +12,9 @@ Why each override is there:
 - ``on_partitions_revoked``: forgets what was never acked, after Faust has committed; the next owner reads it again.
 - ``BatchConsumerThread``: Faust hard-codes a long poll of 1.5 s; aiokafka has one fetch a broker in flight, so a
   drained partition would wait for the poll of the idle ones.
-- ``BatchStream.batches``: gives batches to the agent.
+- ``_restarted``: a re-created topic starts at offset 0 again; Faust would drop its records up to the old position.
+- ``BatchStream.batches``: gives batches to the agent. An agent that fails ends the process (``streams/app.py``): Faust
+  would start it again past the batch that it had in hand.
 
 Every agent of the app must use ``batches()``: a plain ``async for`` would see an empty value and ack the whole run.
 Tables and changelogs do not work with this transport. Faust and aiokafka are pinned; the names are checked at import.
@@ -21,8 +23,9 @@ Tables and changelogs do not work with this transport. Faust and aiokafka are pi
 import asyncio
 import contextlib
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from importlib.metadata import version
+from time import monotonic
 from typing import Any
 
 import faust
@@ -30,11 +33,14 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
 
 FETCH_MAX_WAIT_MS = 100
+#: Delivered and not yet acked; so many that waiting for a disk that syncs once a second throttles nothing.
 MAX_OPEN_RECORDS = 40_000
-MAX_OPEN_RUNS = 512
+MAX_OPEN_RUNS = 4_000
+#: Faust stops fetching when a queue is nearly full, and it counts runs: more than 1.25 x MAX_OPEN_RUNS.
+STREAM_BUFFER = 8_192
 
 _PRIVATE = (
-    (driver.Consumer, ("_wait_next_records", "_new_offset", "_add_gap", "_new_consumer_thread")),
+    (driver.Consumer, ("_wait_next_records", "_new_offset", "_add_gap", "_new_consumer_thread", "perform_seek")),
     (driver.AIOKafkaConsumerThread, ("_create_worker_consumer",)),
 )
 for _owner, _names in _PRIVATE:
@@ -43,10 +49,11 @@ for _owner, _names in _PRIVATE:
 
 
 class BatchMessage(ConsumerMessage):
-    """A run of records of one partition. ``offset`` is that of its last record."""
+    """A run of records of one partition. ``offset`` is that of its last record; ``read_at`` is monotonic seconds."""
 
-    __slots__ = ("records",)
+    __slots__ = ("read_at", "records")
     records: list[Any]
+    read_at: float
 
 
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):
@@ -64,6 +71,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc,unused-ignore]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._open: defaultdict[TP, deque[BatchMessage]] = defaultdict(deque)
         self._safe: dict[TP, int] = {}
+        self._ends: dict[TP, int] = {}
+        self._runs = self._records = 0
         self._room = asyncio.Event()
         super().__init__(*args, **kwargs)
 
@@ -90,14 +99,26 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc,unused-ignore]
 
     def _delivered(self, tp: TP, run: list[Any], generation: int) -> BatchMessage:
         last = run[-1]
+        if run[0].offset <= self._ends.get(tp, -1):
+            self._restarted(tp)
+        self._ends[tp] = last.offset
         message = BatchMessage(
             tp.topic, tp.partition, last.offset, last.timestamp / 1000.0, last.timestamp_type, None, None, b"", None,
             0, 0, tp, generation_id=generation,
         )  # fmt: skip
-        message.records = run
+        message.records, message.read_at = run, monotonic()
         self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
         self._open[tp].append(message)
+        self._runs += 1
+        self._records += len(run)
         return message
+
+    def _restarted(self, tp: TP) -> None:
+        """The topic was deleted and made again: acks of its former life must not be committed into this one."""
+        for message in self._open.pop(tp, ()):
+            self._settled(message)
+        self._safe.pop(tp, None)
+        self._committed_offset[tp] = self._read_offset[tp] = None
 
     async def _seek_back(self) -> None:
         try:
@@ -107,8 +128,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc,unused-ignore]
 
     async def _wait_for_room(self, timeout: float) -> bool:  # noqa: ASYNC109
         self._room.clear()
-        runs = [message for queue in self._open.values() for message in queue]
-        if len(runs) < MAX_OPEN_RUNS and sum(len(message.records) for message in runs) < MAX_OPEN_RECORDS:
+        if self._runs < MAX_OPEN_RUNS and self._records < MAX_OPEN_RECORDS:
             return True
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._room.wait(), timeout)
@@ -119,9 +139,19 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc,unused-ignore]
         acked = bool(super().ack(message))
         queue = self._open[message.tp]
         while queue and queue[0].acked:
-            self._safe[message.tp] = queue.popleft().offset + 1
-        self._room.set()
+            safe = queue.popleft()
+            self._safe[message.tp] = safe.offset + 1
+            self._settled(safe)
         return acked
+
+    def _settled(self, message: BatchMessage) -> None:
+        self._runs -= 1
+        self._records -= len(message.records)
+        self._room.set()
+
+    def committed(self, tp: TP) -> int:
+        """Up to where the group has committed, as far as this consumer knows; 0 if it never did."""
+        return self._committed_offset[tp] or 0
 
     def _new_offset(self, tp: TP) -> int | None:
         self._acked[tp].clear()
@@ -136,6 +166,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc,unused-ignore]
         await super().on_partitions_revoked(revoked)
         self._open.clear()
         self._safe.clear()
+        self._ends.clear()
+        self._runs = self._records = 0
         self._room.set()
 
 
@@ -160,38 +192,43 @@ class Batch:
         return self._stream.is_current(self._events[0].message)
 
     @property
+    def age(self) -> float:
+        """Seconds since the first of its records was read from Kafka."""
+        return monotonic() - float(self._events[0].message.read_at)
+
+    def behind(self) -> Iterator[Any]:
+        """Records that were read after this batch and are not in any batch yet, oldest first."""
+        return self._stream.waiting()
+
+    @property
     def generation(self) -> int:
         """The assignment that delivered it."""
         return int(self._events[0].message.generation_id)
 
     async def ack(self) -> None:
         """All effects are safe: Faust may commit."""
-        self._stream.closed(self)
         for event in self._events:
             await self._stream.ack(event)
 
     def abandon(self) -> None:
         """Not ours any more, and not done: nobody waits for it, and the next owner reads it again."""
-        self._stream.closed(self)
         self._stream.app.consumer.unacked.difference_update(event.message for event in self._events)
 
 
 class BatchStream(faust.Stream[Any]):
     """Faust's stream with ``batches``."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._batches: list[Batch] = []
-
     def is_current(self, message: Message) -> bool:
         """Whether a message was delivered in the assignment that holds now."""
         app = self.app
         return bool(app.flow_control.is_active() and message.generation_id == app.consumer_generation_id)
 
-    def closed(self, batch: Batch) -> None:
-        """A batch was acked or abandoned."""
-        if batch in self._batches:
-            self._batches.remove(batch)
+    def waiting(self) -> Iterator[Any]:
+        """Records that were read and are in no batch yet, oldest first."""
+        queue: deque[Any] = self.channel.queue._queue  # type: ignore[attr-defined]
+        for event in queue:
+            if self.is_current(event.message):
+                yield from event.message.records
 
     async def batches(self, max_records: int) -> AsyncIterator[Batch]:
         """Whatever is there, up to ``max_records``, without a timer: the backlog is the batching queue.
@@ -203,9 +240,7 @@ class BatchStream(faust.Stream[Any]):
             while not self.should_stop:
                 events = await self._collect(max_records)
                 if events:
-                    batch = Batch(self, events)
-                    self._batches.append(batch)
-                    yield batch
+                    yield Batch(self, events)
         except StopAsyncIteration:  # thrown into the queue by Actor.cancel()
             return
 

@@ -9,11 +9,12 @@ PREFIX = "__streams.errors."
 OURS = "daogou."
 MESSAGE_LIMIT = 2_000
 ATTEMPTS = f"{OURS}attempts"
+ATTEMPT_DIGITS = 6  # the header may come from anybody
 
 
 def letter_of(record: Any, error: BadInput, failed_ms: int, group: str) -> DeadLetter:
     """The dead letter of a consumed record; one that was sent back before counts its attempts."""
-    before = dict(record.headers).get(ATTEMPTS, b"0")
+    before = dict(record.headers).get(ATTEMPTS) or b""
     return DeadLetter(
         reason=error.reason,
         message=str(error)[:MESSAGE_LIMIT],
@@ -25,7 +26,7 @@ def letter_of(record: Any, error: BadInput, failed_ms: int, group: str) -> DeadL
         value=record.value,
         headers=tuple(Header(name, value or b"") for name, value in record.headers),
         failed_ms=failed_ms,
-        attempts=int(before) + 1 if before.isdigit() else 1,
+        attempts=int(before) + 1 if before.isdigit() and len(before) <= ATTEMPT_DIGITS else 1,
         group=group,
     )
 
@@ -44,7 +45,7 @@ def encode_headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
         f"{OURS}group": letter.group,
     }
     kept = [(header.name, header.value) for header in letter.headers if header.name not in fields]
-    return kept + [(name, text.encode()) for name, text in fields.items()]
+    return kept + [(name, text.encode(errors="replace")) for name, text in fields.items()]
 
 
 def decode_letter(record: Any) -> DeadLetter:

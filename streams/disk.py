@@ -27,7 +27,7 @@ class DiskWaiter:
 
     def start(self) -> None:
         """Begin to ack."""
-        self._task = asyncio.create_task(self._run(), name="disk")
+        self._task = self._progress.watch(self._run(), "disk")
 
     async def put(self, batch: Batch, started: float) -> None:
         """A batch whose profiles are saved and whose slates are acknowledged. ``started``: when it was read."""

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from contracts.codec import decode_event
 from contracts.errors import BadInput
-from contracts.events import AnyEvent, EventId, Forget, UserId
+from contracts.events import AnyEvent, Consent, EventId, Forget, UserId
 from contracts.messages import Trigger
 from contracts.profile import Outcome, Position, Profile, apply
 from streams.store import ProfileKey
@@ -37,16 +37,26 @@ class Lesson(NamedTuple):
     event: AnyEvent
 
 
+class Judged(NamedTuple):
+    """What became of one record."""
+
+    offset: int
+    outcome: Outcome
+
+
 class Folded(NamedTuple):
-    """One shopper after a batch. ``expected`` is the version that was loaded."""
+    """One shopper after a batch. ``expected`` is the version that was loaded.
+
+    ``erased``: nothing is left to recommend from, and nothing was answered since; the last slate must go too.
+    """
 
     key: ProfileKey
     profile: Profile
     expected: int
-    outcomes: tuple[Outcome, ...]
+    judged: tuple[Judged, ...]
     lessons: tuple[Lesson, ...]
     last: Decoded | None
-    forgotten: bool
+    erased: bool
 
     @property
     def changed(self) -> bool:
@@ -55,10 +65,11 @@ class Folded(NamedTuple):
 
     @property
     def owed(self) -> Decoded | None:
-        """The record that a slate is owed to: the batch's last answered one, if none after it was answered before."""
-        if self.last is None or self.profile.answered != self.last.record.offset:
-            return None
-        return self.last
+        """The record that a slate is owed to: the batch's last answered one, if none after it was answered before.
+
+        So a redelivered batch repeats its slate, and does not bring back one that a newer slate has replaced.
+        """
+        return self.last if self.last is not None and self.profile.answered == self.last.record.offset else None
 
 
 def decode(records: Iterable[Any], limit: int) -> tuple[list[Decoded], list[Undecoded]]:
@@ -84,18 +95,23 @@ def by_shopper(decoded: Iterable[Decoded]) -> dict[ProfileKey, list[Decoded]]:
 def fold_shopper(key: ProfileKey, loaded: Profile | None, events: Sequence[Decoded], epoch: str) -> Folded:
     """All of a shopper's events of the batch, each once."""
     profile = loaded or Profile(key.user)
-    outcomes, lessons, last, forgotten = [], [], None, False
+    judged, lessons, last, erasing = [], [], None, False
     for each in events:
         before = profile
         profile, outcome = apply(before, Position(epoch, each.record.partition, each.record.offset), each.event)
-        outcomes.append(outcome)
+        judged.append(Judged(each.record.offset, outcome))
         if outcome is Outcome.APPLIED:
             lessons.append(Lesson(before, each.event))
         if profile.answered == each.record.offset:
             last = each
-        forgotten = isinstance(each.event, Forget) or (forgotten and last is not each)
+        erasing = erasing or _erases(each.event)
     version = loaded.version if loaded else 0
-    return Folded(key, profile, version, tuple(outcomes), tuple(lessons), last, forgotten)
+    erased = erasing and profile.answered < 0
+    return Folded(key, profile, version, tuple(judged), tuple(lessons), last, erased)
+
+
+def _erases(event: AnyEvent) -> bool:
+    return isinstance(event, Forget) or (isinstance(event, Consent) and not event.granted)
 
 
 def trigger_of(each: Decoded) -> Trigger:
@@ -108,6 +124,3 @@ def trigger_of(each: Decoded) -> Trigger:
         offset=record.offset,
         time_ms=each.event.time_ms,
     )
-
-
-__all__ = ["Decoded", "Folded", "Lesson", "Undecoded", "by_shopper", "decode", "fold_shopper", "trigger_of"]

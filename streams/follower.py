@@ -6,8 +6,9 @@ embedded by whoever owns their partition of the catalogue, a few at a time.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from time import monotonic
 from typing import Any
 
 import structlog
@@ -16,7 +17,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 
 from contracts.codec import decode_embedding
-from contracts.errors import BadInput, BrokerUnavailable, Unavailable
+from contracts.errors import BadInput, BrokerUnavailable, TopicsRefused, Unavailable
 from contracts.events import ItemId
 from contracts.messages import CatalogueItem
 from contracts.metrics import Metrics
@@ -27,6 +28,7 @@ from streams.catalogue import CatalogueAgent, read_item
 from streams.clients import connection
 from streams.engine_room import EngineRoom
 from streams.names import physical
+from streams.progress import Progress
 
 AT_ONCE = 2000
 BACKFILL = 64
@@ -41,10 +43,16 @@ class Follower:
     """Fills the engine's catalogue. ``owned`` says which partitions of the catalogue topic this worker has."""
 
     def __init__(
-        self, settings: Settings, engine: EngineRoom, agent: CatalogueAgent, metrics: Metrics, owned: Owned
+        self,
+        settings: Settings,
+        engine: EngineRoom,
+        agent: CatalogueAgent,
+        metrics: Metrics,
+        progress: Progress,
+        owned: Owned,
     ) -> None:
         self._settings, self._engine, self._agent = settings, engine, agent
-        self._metrics, self._owned = metrics, owned
+        self._metrics, self._progress, self._owned = metrics, progress, owned
         self._items = physical(settings.kafka, CATALOGUE)
         self._vectors = physical(settings.kafka, EMBEDDINGS)
         self._consumer: AIOKafkaConsumer | None = None
@@ -62,8 +70,10 @@ class Follower:
             await self._catch_up(self._consumer)
         except KafkaError as error:
             raise BrokerUnavailable(f"the catalogue cannot be read: {type(error).__name__}: {error}") from error
-        names = ("follower", self._follow(self._consumer)), ("backfill", self._backfill())
-        self._tasks = [asyncio.create_task(work, name=name) for name, work in names]
+        self._tasks = [
+            self._progress.watch(self._follow(self._consumer), "follower"),
+            self._progress.watch(self._backfill(), "backfill"),
+        ]
 
     async def stop(self) -> None:
         """Let go."""
@@ -74,6 +84,11 @@ class Follower:
         if self._consumer is not None:
             await self._consumer.stop()
 
+    async def ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """Where partitions of any topic end now. Raises: KafkaError."""
+        wanted = list(partitions)
+        return dict(await self._consumer.end_offsets(wanted)) if self._consumer and wanted else {}
+
     async def _catch_up(self, consumer: AIOKafkaConsumer) -> None:
         partitions = [TopicPartition(t, p) for t in (self._items, self._vectors) for p in await self._all(consumer, t)]
         consumer.assign(partitions)
@@ -83,10 +98,12 @@ class Follower:
             await self._take(await consumer.getmany(timeout_ms=100, max_records=AT_ONCE))
 
     async def _all(self, consumer: AIOKafkaConsumer, topic: str) -> Sequence[int]:
-        found = consumer.partitions_for_topic(topic)
-        while not found:
+        deadline = monotonic() + self._settings.kafka.request_timeout
+        while not (found := consumer.partitions_for_topic(topic)):
+            if monotonic() > deadline:
+                raise TopicsRefused(f"{topic} is missing. Run `daogou topics create`")
             await consumer._client.force_metadata_update()
-            found = consumer.partitions_for_topic(topic)
+            await asyncio.sleep(0.1)
         return sorted(found)
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:

@@ -1,21 +1,24 @@
 """Our own producer: idempotent, acks=all, every send awaited. Faust's own commits without looking at failed sends."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordTooLargeError
 from aiokafka.partitioner import DefaultPartitioner
 
-from contracts.errors import BrokerUnavailable
+from contracts.errors import BrokerUnavailable, Oversize, Reason
 from contracts.settings import KafkaSettings
 from streams.clients import connection
 
 MESSAGE_LIMIT = 1_000_000
 BATCH_BYTES = 256 << 10
 PATIENCE_SECONDS = 5.0
+PROBE_SECONDS = 2.0
+_TOO_LARGE = (MessageSizeTooLargeError, RecordTooLargeError)
 
 log = structlog.get_logger()
 
@@ -33,43 +36,59 @@ class Outgoing(NamedTuple):
 class Producer:
     """Sends many records and returns once every one is acknowledged by all in-sync replicas."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: KafkaSettings, waits: Callable[[str], None] = lambda _: None) -> None:
+        self._settings, self._waits = settings, waits
+        self._renewing = asyncio.Lock()
         self._partition = DefaultPartitioner()
         self._producer: AIOKafkaProducer | None = None
 
     async def start(self) -> None:
         """Connect. Raises: BrokerUnavailable."""
-        self._producer = AIOKafkaProducer(
-            acks="all", enable_idempotence=True, linger_ms=0, max_batch_size=BATCH_BYTES, max_request_size=4 << 20,
-            **connection(self._settings),
-        )  # fmt: skip
+        producer = AIOKafkaProducer(
+            acks="all", enable_idempotence=True, linger_ms=0, max_batch_size=BATCH_BYTES, **connection(self._settings)
+        )
         try:
-            await self._producer.start()
+            await producer.start()
         except KafkaError as error:
+            await producer.stop()
             raise BrokerUnavailable(f"no Kafka broker answers at {self._settings.bootstrap_servers}") from error
+        self._producer = producer
 
     async def send(self, records: Sequence[Outgoing]) -> None:
         """Send all, in order within a partition, and wait. A broker that is away is waited for.
 
         Raises:
+            Oversize: a record is larger than its topic takes.
             BrokerUnavailable: a send was refused; sending again is safe, the effects are idempotent.
         """
         if not records:
             return
+        producer = self._started
         try:
-            await self._acknowledged([await self._sent(batch) for batch in await self._packed(records)])
+            packed = await self._packed(producer, records)
+            await self._acknowledged(producer, [await producer.send_batch(b, t, partition=p) for b, t, p in packed])
+        except _TOO_LARGE as error:
+            await self._renew(producer)
+            raise Oversize(Reason.OUTPUT_REFUSED, f"Kafka refuses it as too large: {error}") from error
         except KafkaError as error:
+            await self._renew(producer)
             raise BrokerUnavailable(f"Kafka refused a send: {type(error).__name__}: {error}") from error
 
-    async def _packed(self, records: Sequence[Outgoing]) -> list[tuple[Any, str, int]]:
+    async def _renew(self, refused: AIOKafkaProducer) -> None:
+        """A refused batch leaves a hole in the producer's sequence, and everything after it would be refused."""
+        async with self._renewing:
+            if self._producer is refused:
+                await self.start()
+                await _close(refused)
+
+    async def _packed(self, producer: AIOKafkaProducer, records: Sequence[Outgoing]) -> list[tuple[Any, str, int]]:
         packed: list[tuple[Any, str, int]] = []
         filling: dict[tuple[str, int], Any] = {}
         for record in records:
-            place = record.topic, await self._place(record)
+            place = record.topic, await self._place(producer, record)
             builder = filling.get(place)
             if builder is None or not self._append(builder, record):
-                builder = filling[place] = self._started.create_batch()
+                builder = filling[place] = producer.create_batch()
                 packed.append((builder, *place))
                 self._append(builder, record)
         return packed
@@ -84,26 +103,39 @@ class Producer:
         added = builder.append(timestamp=None, key=record.key, value=record.value, headers=list(record.headers))
         return added is not None
 
-    async def _place(self, record: Outgoing) -> int:
+    async def _place(self, producer: AIOKafkaProducer, record: Outgoing) -> int:
         if record.partition is not None:
             return record.partition
-        partitions = sorted(await self._started.partitions_for(record.topic))
+        partitions = sorted(await producer.partitions_for(record.topic))
         return int(self._partition(record.key, partitions, partitions))
 
-    async def _sent(self, batch: tuple[Any, str, int]) -> "asyncio.Future[Any]":
-        builder, topic, partition = batch
-        return await self._started.send_batch(builder, topic, partition=partition)  # type: ignore[no-any-return]
-
-    async def _acknowledged(self, sends: list["asyncio.Future[Any]"]) -> None:
+    async def _acknowledged(self, producer: AIOKafkaProducer, sends: list["asyncio.Future[Any]"]) -> None:
         waiting = set(sends)
         while waiting:  # never cancelled: an idempotent send that is given up blocks those behind it
             _, waiting = await asyncio.wait(waiting, timeout=PATIENCE_SECONDS)
             if waiting:
                 log.warning("Kafka has not acknowledged yet; waiting", batches=len(waiting))
-        for send in sends:
-            send.result()
+                await self._probe(producer)
+        failures = [error for send in sends if (error := send.exception())]
+        too_large = [error for error in failures if isinstance(error, _TOO_LARGE)]
+        for error in (*too_large, *failures):  # a batch behind the one that is too large fails for its sake
+            raise error
+
+    async def _probe(self, producer: AIOKafkaProducer) -> None:
+        """A broker that does not answer at all is known to be away; one that does and never acknowledges is not."""
+        try:
+            answered = await asyncio.wait_for(producer.client.force_metadata_update(), PROBE_SECONDS)
+        except TimeoutError:
+            answered = False
+        if not answered:
+            self._waits("BrokerUnavailable")
 
     async def stop(self) -> None:
         """Send what is left and let go."""
         if self._producer is not None:
             await self._producer.stop()
+
+
+async def _close(producer: Any) -> None:
+    with suppress(KafkaError):  # what it still held was refused already
+        await producer.stop()

@@ -11,6 +11,7 @@ from contracts.profile import Profile
 from contracts.statistics import Decay, Increments
 from inference.engine import Engine
 from streams.engine_room import EngineRoom
+from streams.progress import Progress
 from streams.store import Changes, StatisticsStore
 
 log = structlog.get_logger()
@@ -22,8 +23,8 @@ class SharedStatistics:
     A flush that fails loses lessons of about a second: counts are estimates, profiles are not.
     """
 
-    def __init__(self, store: StatisticsStore, engine: EngineRoom, interval: float) -> None:
-        self._store, self._engine, self._interval = store, engine, interval
+    def __init__(self, store: StatisticsStore, engine: EngineRoom, interval: float, progress: Progress) -> None:
+        self._store, self._engine, self._interval, self._progress = store, engine, interval, progress
         self._decay = Decay()
         self._increments = Increments(self._decay)
         self._cursor: str | None = None
@@ -36,7 +37,7 @@ class SharedStatistics:
     async def start(self) -> None:
         """Read everything that is known, then keep up."""
         await self._read_back()
-        self._task = asyncio.create_task(self._run(), name="statistics")
+        self._task = self._progress.watch(self._run(), "statistics")
 
     async def stop(self) -> None:
         """Flush what is left."""

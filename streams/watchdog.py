@@ -49,6 +49,9 @@ class Watchdog:
             return f"the event loop has not turned for {now - p.beat:.0f} s"
         if p.in_hand > 0 and now - p.moved > self._stuck_after:
             return f"{p.in_hand} records in hand and nothing has moved for {now - p.moved:.0f} s"
+        unread = p.unread_since
+        if unread is not None and now - max(unread, p.moved) > self._stuck_after:
+            return f"the log grows, and nothing of it has been read for {now - max(unread, p.moved):.0f} s"
         return ""
 
     def _watch(self) -> None:

@@ -9,12 +9,13 @@ from typing import NamedTuple
 import faust
 import structlog
 
-from contracts.errors import Stuck
+from contracts.errors import DaogouError, Stuck
 from contracts.settings import Settings
 from streams.app import tune_interpreter
 from streams.disk import DiskWaiter
 from streams.engine_room import EngineRoom
 from streams.follower import Follower
+from streams.lagging import LagWatch
 from streams.producer import Producer
 from streams.progress import Progress
 from streams.shared import SharedStatistics
@@ -23,6 +24,7 @@ from streams.watchdog import Watchdog
 
 DRAIN_SECONDS = 10.0
 READY_SECONDS = 60.0
+LOOK_SECONDS = 0.2
 
 log = structlog.get_logger()
 
@@ -38,6 +40,7 @@ class Machinery(NamedTuple):
     shared: SharedStatistics
     follower: Follower
     disk: DiskWaiter
+    lag: LagWatch
     progress: Progress
     app: faust.App
 
@@ -59,7 +62,7 @@ class Worker:
 
         Raises:
             Refused, Unavailable: at start, in one line.
-            Stuck: the app ended by itself.
+            Fatal, Refused: while it ran; what was not acked is read again by the next worker.
         """
         watchdog = Watchdog(self._m.progress, self._m.settings.stream.stuck_after)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -84,32 +87,46 @@ class Worker:
         await m.app.start()
 
     async def _until_stopped(self, watchdog: Watchdog) -> None:
-        beat = asyncio.create_task(watchdog.beat(), name="beat")
-        stopped = asyncio.create_task(self._stop.wait(), name="stop")
-        crashed = asyncio.create_task(self._crashed(), name="crashed")
-        await self._assigned()
-        self.ready.set()
-        log.info("ready", items=await self._m.engine.ask(lambda engine: len(engine.table)))
+        watching = [self._m.progress.watch(watchdog.beat(), "beat"), self._m.progress.watch(self._m.lag.run(), "lag")]
         try:
-            await asyncio.wait({stopped, crashed}, return_when=asyncio.FIRST_COMPLETED)
-            if crashed.done():
-                raise Stuck("the stream ended by itself; the log says why")
+            if await self._joined():
+                self.ready.set()
+                log.info("ready", items=await self._m.engine.ask(lambda engine: len(engine.table)))
+            while not (self._stop.is_set() or self._m.app.should_stop or self._m.progress.failure):
+                await self._look_again()
         finally:
-            for task in (beat, stopped, crashed):
+            for task in watching:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
+        self._raise_failure()
 
-    async def _crashed(self) -> None:
-        while not self._m.app.should_stop:  # noqa: ASYNC110  Faust has no event for it
-            await asyncio.sleep(0.5)
+    async def _look_again(self) -> None:
+        with suppress(TimeoutError):  # Faust has no event for its own end
+            await asyncio.wait_for(self._stop.wait(), LOOK_SECONDS)
 
-    async def _assigned(self) -> None:
-        """Partitions, or at least a place in the group (more workers than partitions)."""
+    async def _joined(self) -> bool:
+        """Wait for a place in the group; with more workers than partitions it may be one without work."""
         deadline = monotonic() + READY_SECONDS
-        consumer = self._m.app.consumer
-        while not (consumer.assignment() or self._stop.is_set() or monotonic() > deadline):  # noqa: ASYNC110  as above
+        while not (self._stop.is_set() or self._m.progress.failure or self._m.app.should_stop):
+            if self._m.app.consumer_generation_id > 0 and not self._m.app.rebalancing:
+                return True
+            if monotonic() > deadline:
+                group = self._m.settings.stream.group
+                raise Stuck(
+                    f"no place in the group {group} after {READY_SECONDS:.0f} s; may this login read the group?"
+                )
             await asyncio.sleep(0.05)
+        return False
+
+    def _raise_failure(self) -> None:
+        failure = self._m.progress.failure
+        if isinstance(failure, DaogouError):
+            raise failure
+        if failure is not None:
+            raise Stuck(f"the stream broke: {type(failure).__name__}: {failure}") from failure
+        if not self._stop.is_set():
+            raise Stuck("the stream ended by itself; the log says why")
 
     async def _end(self) -> None:
         m = self._m

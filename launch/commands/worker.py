@@ -19,8 +19,9 @@ def worker(broker: Broker = "", redis: RedisUrl = "") -> None:
     import uvloop
 
     from contracts.metrics import Metrics
+    from launch.health import Health
     from launch.logs import configure
-    from launch.wiring import build_worker, serve_metrics
+    from launch.wiring import build_worker
     from streams.admin import check_topics
 
     settings = settings_for(broker, redis)
@@ -30,7 +31,9 @@ def worker(broker: Broker = "", redis: RedisUrl = "") -> None:
 
     async def run() -> None:
         metrics = Metrics()
-        serve_metrics(settings, metrics)
-        await build_worker(settings, metrics).run()
+        running = build_worker(settings, metrics)
+        if settings.stream.metrics_port:
+            Health(settings.stream.metrics_port, metrics.registry, running.ready.is_set)
+        await running.run()
 
     asyncio.run(run())
