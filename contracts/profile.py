@@ -42,6 +42,8 @@ HIDDEN = 200
 CART = 100
 QUERIES = 5
 RECENT_IDS = 64
+#: No profile is larger in the store, even if every id has 256 characters of 4 bytes; a usual one has 2 to 20 kB.
+LARGEST_BYTES = 650_000
 DAY_MS = 86_400_000
 
 T = TypeVar("T")
@@ -152,13 +154,17 @@ def fingerprint_of(event: Event) -> int:
 
 
 def fold(profile: Profile, event: AnyEvent) -> Profile:
-    """What we know after ``event``. Pure. Without consent nothing is learned but a new answer on consent."""
+    """What we know after ``event``. Pure.
+
+    Without consent nothing is learned but a new answer on consent; of the time before an erasure nothing is, though
+    an event of that time may still come in late or twice.
+    """
     match event:
         case Forget():
             return _forget(profile, event)
         case Consent():
             return _consent(profile, event)
-    if profile.consent is False:
+    if profile.consent is False or event.time_ms < profile.erased_ms:
         return profile
     return _EFFECTS.get(type(event), _interact)(_met(profile, event), event)
 
@@ -172,7 +178,14 @@ def _met(profile: Profile, event: AnyEvent) -> Profile:
 
 
 def _forget(profile: Profile, event: Event) -> Profile:
-    return Profile(profile.user_id, version=profile.version, position=profile.position, erased_ms=event.time_ms)
+    """Keeps where it stands in the log, and a refusal: who said no is not asked to say it again."""
+    return Profile(
+        profile.user_id,
+        version=profile.version,
+        position=profile.position,
+        consent=False if profile.consent is False else None,
+        erased_ms=max(profile.erased_ms, event.time_ms),
+    )
 
 
 def _consent(profile: Profile, event: Consent) -> Profile:
@@ -249,7 +262,7 @@ def _order(loyalty: Loyalty, event: Purchase) -> Loyalty:
     return Loyalty(
         orders=loyalty.orders + 1,
         repeat_days=loyalty.repeat_days + new_day,
-        first_ms=loyalty.first_ms or event.time_ms,
+        first_ms=min(loyalty.first_ms or event.time_ms, event.time_ms),
         last_ms=max(loyalty.last_ms, event.time_ms),
         spent=loyalty.spent + _worth(event.lines),
     )
