@@ -10,6 +10,8 @@ from contracts.settings import Settings, load_settings
 from launch.embedded import Cluster
 from streams.admin import create_topics
 
+pytest_plugins = ["tests.trained"]
+
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
