@@ -4,8 +4,10 @@
 dates and no paths are in it, so the same checkpoint exported twice has the same digest.
 """
 
+import re
 from hashlib import sha256
 from pathlib import Path
+from stat import S_ISREG
 
 import msgspec
 from msgspec import Struct
@@ -21,6 +23,8 @@ RANKER = "ranker.onnx"
 TOKENIZER = "tokenizer.json"
 ITEM_DELTAS = "items.safetensors"
 SCHEMA = 1
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
 
 
 class FileEntry(Struct, frozen=True, kw_only=True):
@@ -147,9 +151,11 @@ def open_bundle(folder: Path) -> Bundle:
     """
     manifest, digest = _manifest(folder)
     _check_versions(folder, manifest)
+    known = {entry.name for entry in manifest.files} | {MANIFEST}
+    if len(known) != len(manifest.files) + 1:
+        raise BundleRefused(f"{folder}: {MANIFEST} names a file twice, or itself")
     for entry in manifest.files:
         _checked(folder, entry)
-    known = {entry.name for entry in manifest.files} | {MANIFEST}
     strangers = sorted(path.name for path in folder.iterdir() if path.name not in known)
     if strangers:
         raise BundleRefused(f"{folder}: {', '.join(strangers)} is not in the manifest; a bundle is never added to")
@@ -158,12 +164,20 @@ def open_bundle(folder: Path) -> Bundle:
 
 def _manifest(folder: Path) -> tuple[Manifest, BundleDigest]:
     try:
-        raw = (folder / MANIFEST).read_bytes()
+        raw = _plain(folder, MANIFEST).read_bytes()
         return msgspec.json.decode(raw, type=Manifest), BundleDigest(sha256(raw).hexdigest())
     except OSError as error:
         raise BundleRefused(f"{folder}: {MANIFEST} cannot be read ({error.strerror}); is this a bundle?") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BundleRefused(f"{folder}: {MANIFEST} is not a manifest: {error}") from error
+
+
+def _plain(folder: Path, name: str) -> Path:
+    """A file right in the folder. Raises: BundleRefused for a link, a pipe, a way out; OSError where it is missing."""
+    path = folder / name
+    if not _NAME.match(name) or not S_ISREG(path.lstat().st_mode):
+        raise BundleRefused(f"{folder}: {name!r} is no plain file of the bundle")
+    return path
 
 
 def _check_versions(folder: Path, manifest: Manifest) -> None:
@@ -179,11 +193,8 @@ def _check_versions(folder: Path, manifest: Manifest) -> None:
 
 
 def _checked(folder: Path, entry: FileEntry) -> bytes:
-    path = folder / entry.name
-    if Path(entry.name).name != entry.name or path.is_symlink():
-        raise BundleRefused(f"{folder}: {entry.name!r} is no plain file of the bundle")
     try:
-        content = path.read_bytes()
+        content = _plain(folder, entry.name).read_bytes()
     except OSError as error:
         raise BundleRefused(f"{folder}: {entry.name} cannot be read ({error.strerror})") from error
     if len(content) != entry.bytes:
