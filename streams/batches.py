@@ -107,7 +107,6 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc,unused-ignore]
             0, 0, tp, generation_id=generation,
         )  # fmt: skip
         message.records, message.read_at = run, monotonic()
-        self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
         self._open[tp].append(message)
         self._runs += 1
         self._records += len(run)

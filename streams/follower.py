@@ -29,6 +29,7 @@ from streams.clients import connection
 from streams.engine_room import EngineRoom
 from streams.names import physical
 from streams.progress import Progress
+from streams.stopping import stop_consumer
 
 AT_ONCE = 2000
 BACKFILL = 64
@@ -82,7 +83,7 @@ class Follower:
             with suppress(asyncio.CancelledError):
                 await task
         if self._consumer is not None:
-            await self._consumer.stop()
+            await stop_consumer(self._consumer)
 
     async def ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Where partitions of any topic end now. Raises: KafkaError."""
