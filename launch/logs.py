@@ -46,4 +46,5 @@ def configure(as_json: bool, level: int = logging.INFO) -> None:
         ])
     )  # fmt: skip
     handler.addFilter(RateLimit())
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its errors come back as exceptions, once
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

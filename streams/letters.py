@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
 
-from contracts.errors import TopicsRefused
+from contracts.errors import BrokerUnavailable, TopicsRefused
 from contracts.messages import DeadLetter
 from contracts.settings import Settings
 from contracts.topics import DEAD_LETTERS
@@ -20,7 +21,7 @@ POLL_MS = 500
 def read_letters(settings: Settings, limit: int) -> list[tuple[str, DeadLetter]]:
     """The newest ``limit`` letters, oldest first, each with its PARTITION/OFFSET."""
     topic = physical(settings.kafka, DEAD_LETTERS)
-    consumer = KafkaConsumer(**connection(settings.kafka), enable_auto_commit=False)
+    consumer = _consumer(settings)
     try:
         parts = [TopicPartition(topic, p) for p in sorted(consumer.partitions_for_topic(topic) or ())]
         if not parts:
@@ -42,7 +43,7 @@ def read_letter(settings: Settings, at: str) -> DeadLetter:
     partition, _, offset = at.partition("/")
     if not (partition.isdigit() and offset.isdigit()):
         raise TopicsRefused(f"{at!r} is not PARTITION/OFFSET, as `daogou dead-letters list` shows them")
-    consumer = KafkaConsumer(**connection(settings.kafka), enable_auto_commit=False)
+    consumer = _consumer(settings)
     try:
         part = TopicPartition(topic, int(partition))
         last = consumer.end_offsets([part]).get(part, 0)
@@ -52,6 +53,19 @@ def read_letter(settings: Settings, at: str) -> DeadLetter:
     if not found:
         raise TopicsRefused(f"{topic} has nothing at {at}")
     return decode_letter(found[0])
+
+
+def _consumer(settings: Settings) -> KafkaConsumer:
+    patience = int(settings.kafka.request_timeout * 1000)
+    try:
+        return KafkaConsumer(
+            enable_auto_commit=False, bootstrap_timeout_ms=patience, **connection(settings.kafka)
+        )  # fmt: skip
+    except KafkaError as error:
+        raise BrokerUnavailable(
+            f"no Kafka broker answers at {settings.kafka.bootstrap_servers} "
+            f"({type(error).__name__}; DAOGOU_KAFKA__BOOTSTRAP_SERVERS or --broker)"
+        ) from error
 
 
 def _records(consumer: KafkaConsumer, part: TopicPartition, start: int, end: int) -> list[Any]:

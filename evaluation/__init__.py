@@ -1,0 +1,1 @@
+"""How good the recommendations are: full ranking, honest baselines, confidence, replay."""

@@ -1,0 +1,89 @@
+"""Ranking metrics over a full ranking of all items, and the confidence one may have in a difference.
+
+Ties are pessimistic: an item that scores the same as the target stands before it. A non-finite score ranks last.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+CUTOFFS = (1, 5, 10, 20, 50)
+
+Ranks = NDArray[np.int64]
+
+
+class Quality(Struct, frozen=True, kw_only=True):
+    """Means over shoppers at one cutoff. ``coverage``: share of the catalogue in somebody's list."""
+
+    k: int
+    hit_rate: float
+    ndcg: float
+    mrr: float
+    coverage: float
+    novelty: float
+    popularity: float
+
+
+class Difference(NamedTuple):
+    """A paired bootstrap of a mean difference: the mean and its 95% interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def ranks_of(scores: NDArray[np.float32], targets: NDArray[np.int32]) -> Ranks:
+    """[B] ranks (0 is best) of ``targets`` [B] in ``scores`` [B, items]. Removed items score -inf."""
+    clean = np.where(np.isnan(scores), -np.inf, scores)
+    mine = clean[np.arange(len(targets)), targets]
+    before = (clean >= mine[:, None]).sum(axis=1) - 1
+    return np.asarray(np.where(np.isfinite(mine), before, scores.shape[1]), np.int64)
+
+
+def hit_rate(ranks: Ranks, k: int) -> NDArray[np.float64]:
+    """[B]: 1 where the target is among the first k. With one target a shopper it is recall as well."""
+    return (ranks < k).astype(np.float64)
+
+
+def ndcg(ranks: Ranks, k: int) -> NDArray[np.float64]:
+    """[B]: 1 / log2(rank + 2) where the target is among the first k (one relevant item)."""
+    return np.asarray(np.where(ranks < k, 1.0 / np.log2(ranks + 2.0), 0.0))
+
+
+def reciprocal_rank(ranks: Ranks, k: int) -> NDArray[np.float64]:
+    """[B]: 1 / (rank + 1) where the target is among the first k."""
+    return np.asarray(np.where(ranks < k, 1.0 / (ranks + 1.0), 0.0))
+
+
+def quality(ranks: Ranks, tops: NDArray[np.int32], counts: NDArray[np.int64], k: int) -> Quality:
+    """Everything at one cutoff. ``tops`` [B, >=k] are the lists, ``counts`` [items] the training interactions.
+
+    Novelty is the mean self-information in bits (Castells et al., 2011); popularity the mean share of shoppers'
+    interactions that a listed item has, relative to the mean item's.
+    """
+    listed, share = tops[:, :k], (counts + 1.0) / (counts + 1.0).sum()
+    return Quality(
+        k=k,
+        hit_rate=float(hit_rate(ranks, k).mean()),
+        ndcg=float(ndcg(ranks, k).mean()),
+        mrr=float(reciprocal_rank(ranks, k).mean()),
+        coverage=len(np.unique(listed)) / len(counts),
+        novelty=float(-np.log2(share[listed]).mean()),
+        popularity=float(share[listed].mean() * len(counts)),
+    )
+
+
+def compare(ours: NDArray[np.float64], theirs: NDArray[np.float64], seed: int = 0, draws: int = 2000) -> Difference:
+    """Paired bootstrap over shoppers of ``mean(ours - theirs)`` (Efron and Tibshirani, 1993)."""
+    gaps, rng = ours - theirs, np.random.default_rng(seed)
+    means = [float(gaps[rng.integers(0, len(gaps), len(gaps))].mean()) for _ in range(draws)]
+    low, high = np.quantile(means, (0.025, 0.975))
+    return Difference(float(gaps.mean()), float(low), float(high))
+
+
+def best_of(qualities: Sequence[Quality], k: int) -> Quality:
+    """The figures at one cutoff."""
+    return next(quality for quality in qualities if quality.k == k)

@@ -1,0 +1,49 @@
+"""``daogou evaluate``: baselines on a public data set, every item ranked for every shopper."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from launch.options import Json, print_json
+
+app = typer.Typer()
+
+
+@app.command()
+def evaluate(
+    folder: Annotated[
+        Path, typer.Argument(help="A folder with events.jsonl.gz and, if there are any, items.jsonl.gz.")
+    ],
+    seed: Annotated[int, typer.Option(help="Which shoppers choose the constants, and the bootstrap's draws.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Rank all items for each shopper's last one, with popularity, item-kNN and the count model.
+
+    Leave-one-out: the last item is the test, the last but one chooses the constants. All items are ranked, seen ones
+    removed, ties against us. The gain is NDCG@10 beside the best row above it, with its 95% interval.
+
+        daogou evaluate amazon_beauty
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from evaluation.compare import leave_one_out_table
+    from evaluation.metrics import best_of
+    from evaluation.sequences import read
+
+    console = Console(stderr=True)
+    with console.status("reading"):
+        log = read(folder)
+    found = leave_one_out_table(log, console.print, seed)
+    if as_json:
+        print_json(found)
+        return
+    table = Table("model", "HR@10", "NDCG@10", "MRR@10", "coverage", "gain in NDCG@10", "seconds", title=found.protocol)
+    for result in found.results:
+        q, gain = best_of(result.qualities, 10), result.gain
+        interval = f"{gain.mean:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]" if gain else ""
+        figures = (f"{value:.4f}" for value in (q.hit_rate, q.ndcg, q.mrr, q.coverage))
+        table.add_row(result.model, *figures, interval, f"{result.seconds:.1f}")
+    Console().print(table)
+    typer.echo(f"{found.data}: {found.shoppers:,} shoppers, {found.items:,} items")

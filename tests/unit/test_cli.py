@@ -1,0 +1,71 @@
+"""The command line: quick to start, nothing heavy before it is needed, errors in one line."""
+
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+
+from launch.cli import COMMANDS, run
+
+HEAVY = ("torch", "transformers", "onnxruntime", "faust", "aiokafka", "kafka", "redis", "numpy", "pydantic", "rich")
+
+
+def test_nothing_heavy_is_loaded_for_help() -> None:
+    code = f"import sys\nfrom launch.cli import run\nrun(['--help'])\nprint([m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_it_starts_in_less_than_300_ms() -> None:
+    """The best of five: the machine may be busy, the program may not."""
+    times = []
+    for _ in range(5):
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "launch.cli", "--help"], capture_output=True, check=True)
+        times.append(time.perf_counter() - started)
+    assert min(times) < 0.3, times
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([name, "--help"]) == 0
+    plain = re.sub(r"\s+", " ", capsys.readouterr().out)
+    assert f"daogou {name}" in plain
+    assert len(plain) > 200
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    listed = capsys.readouterr().out
+    assert not [name for name in COMMANDS if f"\n  {name} " not in listed]
+
+
+@pytest.mark.parametrize("words", [["nope"], ["topics", "nope"], ["worker", "--nope"], ["lag", "--broker"]])
+def test_a_wrong_word_is_exit_2(words: list[str]) -> None:
+    assert run(words) == 2
+
+
+@pytest.mark.parametrize("words", [["lag"], ["topics", "check"], ["worker"], ["dead-letters", "list"]])
+def test_no_broker_is_one_line_and_exit_1(words: list[str]) -> None:
+    command = [sys.executable, "-m", "launch.cli", *words, "--broker", "127.0.0.1:1"]
+    environment = {"DAOGOU_KAFKA__REQUEST_TIMEOUT": "1", "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 1
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert "127.0.0.1:1" in done.stderr
+
+
+def test_a_wrong_setting_names_itself(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("DAOGOU_STREAM__BATCH", "many")
+    assert run(["lag"]) == 1
+    assert "DAOGOU_STREAM__BATCH" in capsys.readouterr().err
+
+
+def test_doctor_says_what_is_wrong(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("DAOGOU_KAFKA__REQUEST_TIMEOUT", "0.5")
+    assert run(["doctor", "--broker", "127.0.0.1:1", "--redis", "redis://127.0.0.1:1/0", "--json"]) == 1
+    said = capsys.readouterr().out
+    assert "no Kafka broker answers at 127.0.0.1:1" in said
+    assert "Redis" in said

@@ -1,0 +1,95 @@
+"""Metrics against hand-made answers, and the count model on a log whose answer is known."""
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from contracts.errors import Unreadable
+from evaluation.baselines.item_knn import ItemKnn
+from evaluation.baselines.popularity import Popularity
+from evaluation.baselines.transitions import Constants, Transitions, recency_matrix, without_seen
+from evaluation.compare import leave_one_out_table, ranked
+from evaluation.metrics import best_of, compare, hit_rate, ndcg, ranks_of, reciprocal_rank
+from evaluation.sequences import attribute_matrix, leave_one_out, read
+
+
+def test_ranks_are_pessimistic_and_nan_is_last() -> None:
+    scores = np.array([[0.9, 0.5, 0.5, 0.1], [np.nan, 1.0, 2.0, 3.0], [0.0, -np.inf, 1.0, 1.0]], np.float32)
+    assert ranks_of(scores, np.array([1, 0, 1], np.int32)).tolist() == [2, 4, 4]
+
+
+def test_metrics_by_hand() -> None:
+    ranks = np.array([0, 1, 9, 10])
+    assert hit_rate(ranks, 10).tolist() == [1, 1, 1, 0]
+    np.testing.assert_allclose(ndcg(ranks, 10), [1, 1 / np.log2(3), 1 / np.log2(11), 0])
+    np.testing.assert_allclose(reciprocal_rank(ranks, 10), [1, 0.5, 0.1, 0])
+
+
+def test_a_difference_that_is_there_is_found() -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=500)
+    better = compare(noise + 0.5, noise)
+    assert better.low > 0.4
+    same = compare(rng.normal(size=500), rng.normal(size=500))
+    assert same.low < 0 < same.high
+
+
+def cycle(shoppers: int = 200, items: int = 12) -> list[np.ndarray]:
+    """Everybody goes around the same circle: after i comes i + 1."""
+    return [(np.arange(5) + start).astype(np.int32) % items for start in range(shoppers)]
+
+
+def test_the_count_model_knows_what_comes_next() -> None:
+    pasts = cycle()
+    model = Transitions(pasts, 12, Constants(window=1, base=0.1, popularity_weight=0.0))
+    scores = without_seen(model.scores([np.array([2, 3], np.int32)]), [np.array([2, 3], np.int32)])
+    assert scores.argmax() == 4
+    _, tops = ranked(model, pasts, np.array([(p[-1] + 1) % 12 for p in pasts], np.int32))
+    assert (tops[:, 0] == [(p[-1] + 1) % 12 for p in pasts]).all()
+
+
+def test_neighbours_and_popularity() -> None:
+    pasts = [np.array([0, 1], np.int32)] * 5 + [np.array([2, 3], np.int32)] * 3 + [np.array([4], np.int32)]
+    assert ItemKnn(pasts, 5, shrinkage=0.0).scores([np.array([0], np.int32)]).argmax() == 1
+    assert Popularity(pasts, 5).scores([np.array([4], np.int32)])[0].tolist() == [5, 5, 3, 3, 1]
+
+
+def test_recency_counts_down() -> None:
+    matrix = recency_matrix([np.array([3, 1], np.int32), np.array([], np.int32)], 4, 0.5).toarray()
+    assert matrix.tolist() == [[0, 1, 0, 0.5], [0, 0, 0, 0]]
+
+
+def write(folder: Path, sequences: list[np.ndarray]) -> Path:
+    with gzip.open(folder / "events.jsonl.gz", "wt") as file:
+        for user, sequence in enumerate(sequences):
+            for at, item in enumerate(sequence):
+                row = {"user_id": f"u{user}", "item_id": f"i{item}", "event_type": "view", "timestamp": None, "seq": at}
+                file.write(json.dumps(row) + "\n")
+    with gzip.open(folder / "items.jsonl.gz", "wt") as file:
+        for item in range(12):
+            file.write(json.dumps({"item_id": f"i{item}", "title": f"Lamp {item}", "category": "Home > Light"}) + "\n")
+    return folder
+
+
+def test_a_folder_from_end_to_end(tmp_path: Path) -> None:
+    log = read(write(tmp_path, cycle()))
+    split = leave_one_out(log)
+    assert len(split.pasts) == 200
+    assert attribute_matrix(log).shape[0] == 12
+    said: list[str] = []
+    table = leave_one_out_table(log, said.append)
+    assert table.results[0].model == "popularity"
+    assert len(said) == 4
+    by_name = {result.model: best_of(result.qualities, 1) for result in table.results}
+    assert by_name["transitions"].hit_rate == 1.0
+    assert by_name["popularity"].hit_rate < 0.5
+
+
+def test_a_bad_line_is_named(tmp_path: Path) -> None:
+    with gzip.open(tmp_path / "events.jsonl.gz", "wt") as file:
+        file.write('{"user_id": "u", "item_id": "i"}\n{"user_id": 5}\n')
+    with pytest.raises(Unreadable, match=r"events\.jsonl\.gz, line 2"):
+        read(tmp_path)
