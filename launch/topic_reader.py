@@ -28,13 +28,12 @@ async def consumer_of(settings: KafkaSettings) -> AsyncIterator[AIOKafkaConsumer
     )  # fmt: skip
     try:
         await consumer.start()
-    except KafkaError as error:
-        await consumer.stop()
-        raise BrokerUnavailable(
-            f"no Kafka broker answers at {settings.bootstrap_servers} (DAOGOU_KAFKA__BOOTSTRAP_SERVERS or --broker)"
-        ) from error
-    try:
         yield consumer
+    except KafkaError as error:
+        raise BrokerUnavailable(
+            f"Kafka at {settings.bootstrap_servers} does not answer ({type(error).__name__}; "
+            "DAOGOU_KAFKA__BOOTSTRAP_SERVERS or --broker)"
+        ) from error
     finally:
         await consumer.stop()
 

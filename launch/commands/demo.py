@@ -30,11 +30,14 @@ def demo(
 
         daogou demo --seconds 30 --rate 100 --workers 2 --report demo.json
     """
+    import signal
+
     from launch.demo.plan import Plan
     from launch.demo.report import print_report
     from launch.demo.run import run_demo, write_report
     from launch.demo.screen import Screen
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever asks it to end, it cleans up
     screen = Screen()
     plan = Plan(seconds=seconds, shoppers=shoppers, rate=rate, workers=workers, seed=seed, folder=folder)
     found = run_demo(plan, screen)

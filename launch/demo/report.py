@@ -94,7 +94,8 @@ def print_report(report: Report, console: Console) -> None:
         f"the shoppers' events left p50 {late.p50:.1f} ms, p99 {late.p99:.1f} ms after their time\n"
         f"first slate {report.first_slate_after_s:.1f} s after the start\n"
         f"lost {report.lost}, unaccounted {report.unaccounted}, dead letters {report.dead_lettered}, "
-        f"verify {'clean' if report.verify_clean else 'NOT CLEAN: daogou verify says more'}"
+        f"verify {'clean' if report.verify_clean else 'NOT CLEAN: daogou verify says more'}",
+        soft_wrap=True,
     )
     if report.degraded:
         causes = ", ".join(f"{cause} ({count:,})" for cause, count in report.degraded.items())

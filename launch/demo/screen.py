@@ -29,7 +29,7 @@ class Screen:
 
     def say(self, text: str) -> None:
         """One line, with the seconds since the start."""
-        self.console.print(f"[dim]{self.elapsed:5.1f} s[/dim]  {text}")
+        self.console.print(f"[dim]{self.elapsed:5.1f} s[/dim]  {text}", soft_wrap=True)
 
     def live(self, figures: Figures, story: Story) -> "Performance":
         """What is shown while the shoppers shop."""
