@@ -13,6 +13,7 @@ from contracts.errors import Oversize, Reason, Unacceptable, Unreadable
 from contracts.events import AnyEvent, Event
 from contracts.messages import CatalogueItem, Embedding, Slate
 from contracts.profile import Profile
+from contracts.reading import read
 
 Header = tuple[str, bytes]
 
@@ -81,12 +82,12 @@ def decode_item(value: bytes, limit: int = EVENT_LIMIT) -> CatalogueItem:
     """One catalogue record. Raises: BadInput."""
     if len(value) > limit:
         raise Oversize(Reason.OVERSIZE, f"{len(value):,} bytes; the limit of an item is {limit:,}")
-    return _read(_item, value)
+    return read(_item, value)
 
 
 def decode_slate(value: bytes) -> Slate:
     """One slate. Raises: BadInput."""
-    return _read(_slate, value)
+    return read(_slate, value)
 
 
 def encode_embedding(embedding: Embedding) -> bytes:
@@ -96,7 +97,7 @@ def encode_embedding(embedding: Embedding) -> bytes:
 
 def decode_embedding(value: bytes) -> Embedding:
     """One vector. Raises: BadInput."""
-    return _read(_embedding, value)
+    return read(_embedding, value)
 
 
 def encode_profile(profile: Profile) -> bytes:
@@ -106,15 +107,4 @@ def encode_profile(profile: Profile) -> bytes:
 
 def decode_profile(value: bytes) -> Profile:
     """A profile out of Redis. Raises: BadInput."""
-    return _read(_profile, value)
-
-
-def _read(decoder: msgspec.json.Decoder[S] | msgspec.msgpack.Decoder[S], value: bytes) -> S:
-    try:
-        return decoder.decode(value)
-    except msgspec.ValidationError as error:
-        raise Unreadable(Reason.INVALID_FIELD, str(error)) from error
-    except UnicodeDecodeError as error:
-        raise Unreadable(Reason.NOT_UTF8, str(error)) from error
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise Unreadable(Reason.NOT_JSON, str(error)) from error
+    return read(_profile, value)

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from contracts.errors import Reason, Unreadable
+from contracts.errors import Reason
 from contracts.events import AnyEvent
+from contracts.reading import read as decoded
 
 _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 
@@ -16,14 +17,7 @@ def read(value: bytes, _headers: Sequence[tuple[str, bytes]]) -> AnyEvent:
     Raises:
         Unreadable: with the reason; the message names the field and what it should be.
     """
-    try:
-        return _decoder.decode(value)
-    except msgspec.ValidationError as error:
-        raise Unreadable(_reason(str(error)), str(error)) from error
-    except UnicodeDecodeError as error:
-        raise Unreadable(Reason.NOT_UTF8, str(error)) from error
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise Unreadable(Reason.NOT_JSON, str(error)) from error
+    return decoded(_decoder, value, _reason)
 
 
 def _reason(message: str) -> Reason:

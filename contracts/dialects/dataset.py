@@ -43,6 +43,7 @@ from contracts.events import (
 )
 from contracts.messages import CatalogueItem
 from contracts.profile import DAY_MS
+from contracts.reading import read as read_row
 
 LEVELS = " > "
 UNTIMED = "untimed-"
@@ -118,7 +119,7 @@ def row_to_event(row: bytes, number: int) -> AnyEvent:
         Unreadable: the row is no JSON, or a field is not what it should be.
         Unacceptable: the row is nobody's event, or a bookkeeping adjustment.
     """
-    read = _read(_event_row, row)
+    read = read_row(_event_row, row)
     if read.event_type is None:
         return canonical.read(row, ())
     make = _MAKERS.get(read.event_type)
@@ -131,7 +132,7 @@ def row_to_event(row: bytes, number: int) -> AnyEvent:
 
 def row_to_item(row: bytes) -> CatalogueItem:
     """One line of an items file, or a canonical item, as a catalogue item. Raises: Unreadable."""
-    read = _read(_item_row, row)
+    read = read_row(_item_row, row)
     category = tuple(read.category.split(LEVELS)) if isinstance(read.category, str) else read.category
     fields = msgspec.structs.asdict(read) | {"category": tuple(level for level in category if level)}
     try:
@@ -249,17 +250,6 @@ def _price(read: EventRow) -> float | None:
     if read.unit_price is not None or read.value is None:
         return read.unit_price
     return abs(read.value) / _pieces(read)
-
-
-def _read(decoder: msgspec.json.Decoder[S], row: bytes) -> S:
-    try:
-        return decoder.decode(row)
-    except msgspec.ValidationError as error:
-        raise Unreadable(Reason.INVALID_FIELD, str(error)) from error
-    except UnicodeDecodeError as error:
-        raise Unreadable(Reason.NOT_UTF8, str(error)) from error
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise Unreadable(Reason.NOT_JSON, str(error)) from error
 
 
 #: What a data set calls an event, and how it is made.
