@@ -1,11 +1,11 @@
 """The demo from beginning to end: cluster, catalogue, workers, the shoppers' past, live traffic, verify, report."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from time import time
+from time import monotonic, time
 from typing import NamedTuple
 
 import msgspec
@@ -98,12 +98,12 @@ async def _perform(plan: Plan, settings: Settings, fleet: Fleet, screen: Screen)
         traffic = Traffic(settings, stage.crowd, stage.homes, stage.bestsellers, stage.figures)
         async with _listening(traffic, consumer):
             remembered = await _remember(settings, memories, stage.bestsellers)
-            await traffic.first_slate.wait()
+            await _until(traffic.has_slates, fleet, "there is no slate")
             known = Past(before, remembered, screen.elapsed)
             screen.say(f"first slates; the shoppers' last {PAST_DAYS:.0f} days are {remembered:,} events")
-            await _caught_up(settings)
+            await _caught_up(settings, fleet)
             await _play(plan, stage, traffic, fleet, screen)
-            await _caught_up(settings)
+            await _caught_up(settings, fleet)
     return await _judge(plan, settings, stage, known, bundle, screen)
 
 
@@ -131,9 +131,21 @@ async def _embedded(settings: Settings, bundle: Bundle | None, items: int, fleet
     """Wait until every item has its vector. Without a bundle none gets one."""
     async with consumer_of(settings.kafka) as consumer:
         partitions = await partitions_of(consumer, settings.kafka, EMBEDDINGS)
-        while bundle and sum((await consumer.end_offsets(partitions)).values()) < items:
-            fleet.check()
-            await asyncio.sleep(REFRESH_SECONDS)
+
+        async def all_there() -> bool:
+            return bundle is None or sum((await consumer.end_offsets(partitions)).values()) >= items
+
+        await _until(all_there, fleet, "the items are not embedded")
+
+
+async def _until(done: Callable[[], Awaitable[bool]], fleet: Fleet, otherwise: str) -> None:
+    """Look again and again. Raises: EnvironmentRefused if a worker ends, or after ``CATCH_UP_SECONDS``."""
+    deadline = monotonic() + CATCH_UP_SECONDS
+    while not await done():
+        fleet.check()
+        if monotonic() > deadline:
+            raise EnvironmentRefused(f"{otherwise} after {CATCH_UP_SECONDS:.0f} s")
+        await asyncio.sleep(REFRESH_SECONDS)
 
 
 async def _remember(settings: Settings, events: Iterator[AnyEvent], bestsellers: Bestsellers) -> int:
@@ -156,10 +168,11 @@ def _record(settings: Settings, topic: str, event: AnyEvent) -> Outgoing:
     return Outgoing(topic, key, encode_json(event), partition_of(key, settings.kafka.partitions))
 
 
-async def _caught_up(settings: Settings) -> None:
-    left = await wait_until_read(settings, CATCH_UP_SECONDS)
-    if left:
-        raise EnvironmentRefused(f"the workers are {left:,} events behind after {CATCH_UP_SECONDS:.0f} s")
+async def _caught_up(settings: Settings, fleet: Fleet) -> None:
+    async def read() -> bool:
+        return not await wait_until_read(settings, REFRESH_SECONDS)
+
+    await _until(read, fleet, "the workers are still behind")
 
 
 async def _play(plan: Plan, stage: Stage, traffic: Traffic, fleet: Fleet, screen: Screen) -> None:

@@ -67,7 +67,10 @@ class Traffic:
         self._topic = physical(settings.kafka, CLICKSTREAM)
         self._unacknowledged: set[asyncio.Future[Any]] = set()
         self._live_ms = 0
-        self.first_slate = asyncio.Event()
+
+    async def has_slates(self) -> bool:
+        """Whether anybody has a slate yet."""
+        return bool(self._homes.slates)
 
     async def listen(self, consumer: AIOKafkaConsumer) -> None:
         """Take every slate as it comes, for ever. The consumer stands where the demo began."""
@@ -87,7 +90,6 @@ class Traffic:
 
     def _take(self, slate: Slate, now: float) -> None:
         self._homes.slates[slate.user_id] = slate
-        self.first_slate.set()
         if self._live_ms and slate.trigger.time_ms >= self._live_ms:
             self._figures.received(slate, now - slate.trigger.time_ms / 1000)
 
