@@ -21,6 +21,7 @@ from streams.replay import Log, Span
 from streams.store import ProfileKey, ProfileStore, StatisticsStore, Write
 
 AT_ONCE = 500
+LESSONS = 20_000  # events whose lessons are summed before they are handed over
 
 Say = Callable[[int, int], None]
 
@@ -65,6 +66,8 @@ async def rebuild(
                 await folder.fold(records)
                 say(done.records, total)
             await folder.save(store)
+        if teacher:
+            await teacher.flush()
     await store.on_disk()
     done.seconds = round(monotonic() - began, 3)
     return done
@@ -77,28 +80,27 @@ async def _emptied(store: ProfileStore, force: bool) -> int:
             raise Refused("the store has profiles already; --force removes them first and makes all of them again")
         some.append(key)
         if len(some) == AT_ONCE:
-            await store.delete(some)
-            removed, some = removed + len(some), []
-    await store.delete(some)
-    return removed + len(some)
+            removed, some = removed + await store.delete(some), []
+    return removed + await store.delete(some)
 
 
 class Teacher:
-    """Sums what events teach and hands it over now and then."""
+    """Sums what events teach, and hands it over now and then."""
 
     def __init__(self, statistics: StatisticsStore) -> None:
         self._statistics = statistics
-        self._increments = Increments(Decay())
+        self._increments, self._events = Increments(Decay()), 0
 
     def learn(self, before: Profile | None, event: AnyEvent) -> None:
         """Note what an event teaches."""
         self._increments.learn(before, event)
+        self._events += 1
 
-    async def flush(self) -> None:
-        """Hand over what was learned since the last time."""
-        if self._increments:
+    async def flush(self, least: int = 1) -> None:
+        """Hand over what was learned since the last time, if from at least so many events."""
+        if self._events >= least:
             await self._statistics.flush(self._increments)
-            self._increments = Increments(Decay())
+            self._increments, self._events = Increments(Decay()), 0
 
 
 class Folder:
@@ -121,7 +123,7 @@ class Folder:
             else:
                 self._apply(record.offset, event)
         if self._teacher:
-            await self._teacher.flush()
+            await self._teacher.flush(LESSONS)
 
     def _apply(self, offset: int, event: AnyEvent) -> None:
         user = UserId(event.user_id)

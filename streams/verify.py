@@ -14,7 +14,7 @@ from msgspec.structs import asdict
 
 from contracts.codec import decode_event, decode_slate, encode_profile
 from contracts.errors import BadInput, Corrupted
-from contracts.events import ANSWERED, AnyEvent, Forget, UserId, kind_of
+from contracts.events import ANSWERED, AnyEvent, Consent, Forget, UserId, kind_of
 from contracts.messages import Trigger
 from contracts.profile import Outcome, Position, Profile, apply
 from contracts.settings import Settings
@@ -94,6 +94,7 @@ async def _strangers(store: ProfileStore, known: set[ProfileKey], clicks: Sequen
     whole = {span.partition for span in clicks if span.begin == 0}
     async for key in store.scan():
         if key not in known and (key.partition in whole or key.partition >= len(clicks)):
+            known.add(key)  # a scan may name it again
             report.profiles_strange += 1
             detail = "there is a profile, but no event of this shopper in this partition"
             report.differs(Difference(kind="strange profile", partition=key.partition, user=key.user, detail=detail))
@@ -137,7 +138,7 @@ class PartitionAudit:
         self._profiles[user], outcome = apply(self._profiles.get(user), position, event)
         self._report.applied += outcome is Outcome.APPLIED
         self._report.duplicates += outcome is Outcome.DUPLICATE
-        if isinstance(event, Forget):
+        if isinstance(event, Forget) or (isinstance(event, Consent) and not event.granted):
             self._forgotten.add(user)
         elif kind_of(event) in ANSWERED:
             self._forgotten.discard(user)

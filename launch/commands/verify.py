@@ -26,7 +26,7 @@ def verify(
 
     Every record of the clickstream must be applied, or be a producer's duplicate, or be dead-lettered; every profile
     in the store must be what its shopper's events make, byte for byte; the last slate of each shopper must answer
-    their last event; a forgotten shopper must have no slate. Run it while no events come in.
+    their last event; one who was forgotten or withdrew consent must have no slate. Run it while no events come in.
 
         daogou verify --wait 60
     """

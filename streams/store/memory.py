@@ -39,10 +39,9 @@ class MemoryProfiles:
         """See ``ProfileStore``."""
         return [self._save(write) for write in writes]
 
-    async def delete(self, keys: Sequence[ProfileKey]) -> None:
+    async def delete(self, keys: Sequence[ProfileKey]) -> int:
         """See ``ProfileStore``."""
-        for key in keys:
-            self._values.pop(key, None)
+        return sum(self._values.pop(key, None) is not None for key in keys)
 
     async def on_disk(self) -> None:
         """There is no disk: what was saved is as safe as it will be."""
@@ -113,7 +112,6 @@ def strongest(weights: dict[ItemId, float], limit: int) -> tuple[Weighted, ...]:
 
 
 def _added(sums: dict[ItemId, float], more: Iterable[tuple[ItemId, float]], limit: int) -> dict[ItemId, float]:
-    total = dict(sums)
     for item, weight in more:
-        total[item] = total.get(item, 0.0) + weight
-    return total if len(total) <= limit else dict(strongest(total, limit))
+        sums[item] = sums.get(item, 0.0) + weight
+    return sums if len(sums) <= limit else dict(strongest(sums, limit))

@@ -72,14 +72,14 @@ class ProfileStore(Protocol):
     async def save(self, writes: Sequence[Write]) -> list[bool]:
         """Compare and set each; False where another version is there (load again, fold again). Renews the TTL."""
 
-    async def delete(self, keys: Sequence[ProfileKey]) -> None:
-        """Remove profiles, whatever their version."""
+    async def delete(self, keys: Sequence[ProfileKey]) -> int:
+        """Remove profiles, whatever their version. Returns how many there were."""
 
     async def on_disk(self) -> None:
         """Return once every save that returned before this call is on the store's disk."""
 
     def scan(self) -> AsyncIterator[ProfileKey]:
-        """Every profile's key, in no order; one that is written meanwhile may be missing."""
+        """Every profile's key, in no order; one may come twice, one that is written meanwhile not at all."""
 
     async def close(self) -> None:
         """Let what is under way end, then disconnect."""

@@ -85,10 +85,10 @@ class RedisProfiles:
                 saved[at] = flag == 1
         return saved
 
-    async def delete(self, keys: Sequence[ProfileKey]) -> None:
+    async def delete(self, keys: Sequence[ProfileKey]) -> int:
         """See ``ProfileStore``."""
         groups = _by_partition((key.partition, key) for key in keys)
-        await self._connection.run([("UNLINK", *map(self._name, group)) for group in groups])
+        return sum(await self._connection.run([("UNLINK", *map(self._name, group)) for group in groups]))
 
     async def on_disk(self) -> None:
         """See ``ProfileStore``; returns at once where ``redis.wait_for_disk`` is false."""

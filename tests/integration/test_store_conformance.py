@@ -91,7 +91,7 @@ class TestProfiles:
     async def test_nothing_asked_nothing_done(self, store: ProfileStore) -> None:
         assert await store.load([]) == []
         assert await store.save([]) == []
-        await store.delete([])
+        assert await store.delete([]) == 0
         await store.on_disk()
 
     async def test_a_version_that_is_not_there_is_refused(self, store: ProfileStore) -> None:
@@ -139,7 +139,7 @@ class TestProfiles:
         await store.save([Write(key, profile(key), 0) for key in keys])
         assert {k async for k in store.scan()} == keys
         gone = {key for key in keys if key.partition < 3}
-        await store.delete([*gone, ProfileKey(1, UserId("never there"))])
+        assert await store.delete([*gone, ProfileKey(1, UserId("never there"))]) == len(gone)
         assert {k async for k in store.scan()} == keys - gone
 
     async def test_a_cancelled_caller_disturbs_nobody(self, store: ProfileStore) -> None:

@@ -170,6 +170,10 @@ async def show_a_forgotten_shopper_a_slate(shop: Shop, _store: ProfileStore) -> 
     await shop.answer("u2", 0)
 
 
+async def keep_a_slate_of_who_withdrew_consent(shop: Shop, _store: ProfileStore) -> None:
+    await shop.answer("u3", 0)
+
+
 @pytest.mark.parametrize(
     ("harm", "kind"),
     [
@@ -180,6 +184,7 @@ async def show_a_forgotten_shopper_a_slate(shop: Shop, _store: ProfileStore) -> 
         (answer_an_old_event, "lost slate"),
         (take_a_slate_away, "lost slate"),
         (show_a_forgotten_shopper_a_slate, "slate of a forgotten shopper"),
+        (keep_a_slate_of_who_withdrew_consent, "slate of a forgotten shopper"),
     ],
 )
 async def test_each_fault_is_found(
