@@ -5,7 +5,7 @@ from collections.abc import Coroutine, Sequence
 from importlib.resources import files
 from typing import Any, TypeVar
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
@@ -30,19 +30,21 @@ class Connection:
     """A pool. Connects at the first command; any event loop, but only one."""
 
     def __init__(self, settings: RedisSettings, timeout: float | None = None, connections: int = 8) -> None:
-        """``timeout``: seconds for one answer, if not the settings'."""
+        """``timeout``: seconds for one answer, if not the settings'. Who finds all ``connections`` taken waits."""
         try:
-            self._redis = Redis.from_url(
+            pool = BlockingConnectionPool.from_url(
                 settings.url.get_secret_value(),
                 socket_timeout=timeout or settings.timeout,
                 socket_connect_timeout=settings.timeout,
                 socket_keepalive=True,
                 max_connections=connections,
+                timeout=settings.timeout,
                 retry=Retry(NoBackoff(), 0),
                 protocol=2,
             )
         except ValueError as error:
             raise SettingsRefused(f"redis.url (DAOGOU_REDIS__URL): {error}") from error
+        self._redis = Redis.from_pool(pool)
         self._under_way: set[asyncio.Task[Any]] = set()
 
     async def run(self, commands: Sequence[Command]) -> list[Any]:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from contracts.settings import Settings, load_settings
 from contracts.statistics import Decay, Increments
 from launch.embedded.process import free_ports
 from launch.embedded.valkey import Valkey
-from streams.store import ProfileKey, Write, open_statistics, open_store
+from streams.store import ProfileKey, ProfileStore, Write, open_statistics, open_store
 
 KEY = ProfileKey(3, UserId("u"))
 PROFILE = Profile(KEY.user, version=1)
@@ -47,6 +48,18 @@ def settings_for(url: str, **redis: object) -> Settings:
     return load_settings(redis={"url": url, **redis})
 
 
+async def ready(store: ProfileStore) -> None:
+    """Wait until a server that was started again has read its file."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            return await store.check()
+        except StoreUnavailable as error:
+            if "loading" not in str(error) or time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(0.02)
+
+
 async def test_what_is_said_to_be_on_disk_survives_a_kill(tmp_path: Path) -> None:
     server = Valkey(tmp_path / "data")
     store = open_store(settings_for(server.url))
@@ -60,6 +73,7 @@ async def test_what_is_said_to_be_on_disk_survives_a_kill(tmp_path: Path) -> Non
         await store.load(keys)
     again = Valkey(tmp_path / "data")
     try:
+        await ready(store)
         assert await store.load(keys) == [Profile(key.user, version=1) for key in keys]
         assert await store.save([Write(keys[0], Profile(keys[0].user, version=2), 1)]) == [True]
         await store.on_disk()
@@ -82,6 +96,17 @@ async def test_a_frozen_server_is_unavailable_and_its_late_answers_reach_nobody(
     assert await store.load([other]) == [None]
     assert await store.load([KEY]) == [PROFILE]
     await store.close()
+
+
+async def test_many_callers_share_few_connections(valkey: Valkey, admin: Redis) -> None:
+    store = open_store(settings_for(valkey.url))
+    keys = [ProfileKey(n % 6, UserId(f"u{n}")) for n in range(200)]
+    saved = await asyncio.gather(*(store.save([Write(key, Profile(key.user, version=1), 0)]) for key in keys))
+    assert saved == [[True]] * 200
+    assert len(await admin.client_list()) < 12
+    await asyncio.gather(*(store.on_disk() for _ in range(5)))
+    await store.close()
+    assert len(await admin.client_list()) == 1
 
 
 async def test_closing_waits_for_what_a_cancelled_caller_began(valkey: Valkey) -> None:
