@@ -1,9 +1,12 @@
 """``daogou demo``: everything at once, against the simulated shop."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from launch.demo.plan import Plan
 
 app = typer.Typer()
 
@@ -30,19 +33,24 @@ def demo(
 
         daogou demo --seconds 30 --rate 100 --workers 2 --report demo.json
     """
+    from launch.demo.plan import Plan
+
+    plan = Plan(seconds=seconds, shoppers=shoppers, rate=rate, workers=workers, seed=seed, folder=folder)
+    raise typer.Exit(0 if _run(plan, report) else 1)
+
+
+def _run(plan: "Plan", path: Path | None) -> bool:
+    """Run it, show and write the report. Returns whether nothing was lost."""
     import signal
 
-    from launch.demo.plan import Plan
     from launch.demo.report import print_report
     from launch.demo.run import run_demo, write_report
     from launch.demo.screen import Screen
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever asks it to end, it cleans up
     screen = Screen()
-    plan = Plan(seconds=seconds, shoppers=shoppers, rate=rate, workers=workers, seed=seed, folder=folder)
     found = run_demo(plan, screen)
     print_report(found, screen.console)
-    if report is not None:
-        write_report(found, report)
-    if found.lost or found.unaccounted or not found.verify_clean:
-        raise typer.Exit(1)
+    if path is not None:
+        write_report(found, path)
+    return found.verify_clean and not found.lost and not found.unaccounted

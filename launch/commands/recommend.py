@@ -1,10 +1,15 @@
 """``daogou recommend``: what a shopper sees."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from launch.options import Broker, Json, RedisUrl, settings_for
+
+if TYPE_CHECKING:
+    from contracts.messages import Slate
+    from contracts.settings import Settings
+    from launch.slates import Items
 
 app = typer.Typer()
 
@@ -27,25 +32,29 @@ def recommend(
     """
     import asyncio
 
-    from contracts.codec import encode_json
-    from contracts.messages import Slate
+    slate, items = asyncio.run(_find(settings_for(broker, redis), user, surface, compute))
+    _print(slate, items, as_json)
+
+
+async def _find(settings: "Settings", user: str, surface: str, compute: bool) -> "tuple[Slate, Items]":
     from launch.catalogue_files import current_items
-    from launch.slates import Items, last_slate, show
+    from launch.slates import last_slate
 
-    settings = settings_for(broker, redis)
+    slate = None if compute else await last_slate(settings, user)
+    if slate is None or slate.surface != surface:
+        from launch.slate_now import slate_now
 
-    async def find() -> tuple[Slate, Items]:
-        published = None if compute else await last_slate(settings, user)
-        if published is None or published.surface != surface:
-            from launch.slate_now import slate_now
+        slate = await slate_now(settings, user, surface)
+    return slate, await current_items(settings.kafka)
 
-            published = await slate_now(settings, user, surface)
-        return published, {} if as_json else await current_items(settings.kafka)
 
-    slate, items = asyncio.run(find())
-    if as_json:
-        typer.echo(encode_json(slate).decode())
-        return
+def _print(slate: "Slate", items: "Items", as_json: bool) -> None:
     from rich.console import Console
 
-    Console().print(show(slate, items))
+    from contracts.codec import encode_json
+    from launch.slates import show
+
+    if as_json:
+        typer.echo(encode_json(slate).decode())
+    else:
+        Console().print(show(slate, items))
