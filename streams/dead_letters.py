@@ -49,23 +49,37 @@ def encode_headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
 
 
 def decode_letter(record: Any) -> DeadLetter:
-    """A record of the dead-letter topic. What is not ours in its headers is the original's."""
+    """A record of the dead-letter topic. What is not ours in its headers is the original's.
+
+    Whoever else writes there may write anything: what is not as we write it counts as unknown, and stops nothing.
+    """
     ours = {name: (value or b"").decode(errors="replace") for name, value in record.headers if _is_ours(name)}
     return DeadLetter(
-        reason=Reason(ours.get(f"{OURS}reason", Reason.NOT_APPLICABLE.value)),
+        reason=_reason(ours.get(f"{OURS}reason", "")),
         message=ours.get(f"{PREFIX}message", ""),
         exception=ours.get(f"{PREFIX}exception", ""),
         topic=ours.get(f"{PREFIX}topic", ""),
-        partition=int(ours.get(f"{PREFIX}partition", -1)),
-        offset=int(ours.get(f"{PREFIX}offset", -1)),
+        partition=_number(ours.get(f"{PREFIX}partition", ""), -1),
+        offset=_number(ours.get(f"{PREFIX}offset", ""), -1),
         key=record.key,
         value=record.value,
         headers=tuple(Header(name, value or b"") for name, value in record.headers if not _is_ours(name)),
-        failed_ms=int(ours.get(f"{OURS}failed-ms", 0)),
-        attempts=int(ours.get(ATTEMPTS, 1)),
+        failed_ms=_number(ours.get(f"{OURS}failed-ms", ""), 0),
+        attempts=_number(ours.get(ATTEMPTS, ""), 1),
         group=ours.get(f"{OURS}group", ""),
     )
 
 
 def _is_ours(name: str) -> bool:
     return name.startswith((PREFIX, OURS))
+
+
+def _reason(code: str) -> Reason:
+    try:
+        return Reason(code)
+    except ValueError:
+        return Reason.NOT_APPLICABLE
+
+
+def _number(text: str, otherwise: int) -> int:
+    return int(text) if text.isdecimal() and len(text) < 20 else otherwise

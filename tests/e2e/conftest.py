@@ -23,6 +23,7 @@ from streams.producer import Outgoing, Producer
 
 DEADLINE_S = 20.0
 
+
 class Live:
     """Sends what the shop would send, and reads what comes back."""
 
