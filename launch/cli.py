@@ -1,5 +1,6 @@
 """``daogou``: one table of commands, each loaded when it is asked for. Starting costs nothing that is not used."""
 
+import logging
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -95,6 +96,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
     from contracts.errors import DaogouError
 
+    for client in ("aiokafka", "kafka"):  # they log what they raise as well; `worker` turns aiokafka up again
+        logging.getLogger(client).setLevel(logging.CRITICAL)
     try:
         result = root.main(args=None if arguments is None else list(arguments), standalone_mode=False)
     except DaogouError as error:

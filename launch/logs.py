@@ -46,5 +46,6 @@ def configure(as_json: bool, level: int = logging.INFO) -> None:
         ])
     )  # fmt: skip
     handler.addFilter(RateLimit())
+    logging.getLogger("aiokafka").setLevel(logging.WARNING)
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its errors come back as exceptions, once
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
