@@ -9,6 +9,8 @@ Why each override is there:
 - ``BatchConsumer.getmany``: makes one message of a run; own back-pressure, because Faust's counts messages.
 - ``BatchConsumer.ack`` / ``_new_offset``: only the acked PREFIX of what was delivered is committed. Faust's own
   ``_new_offset`` commits past a hole (faust #606).
+- ``_filter_tps_with_pending_acks``: in a rebalance Faust drops its acks BEFORE its last commit, and everything acked
+  since the commit before would be done again by the next owner; ours are still there.
 - ``on_partitions_revoked``: forgets what was never acked, after Faust has committed; the next owner reads it again.
 - ``BatchConsumerThread``: Faust hard-codes a long poll of 1.5 s; aiokafka has one fetch a broker in flight, so a
   drained partition would wait for the poll of the idle ones.
@@ -39,8 +41,12 @@ MAX_OPEN_RUNS = 4_000
 #: Faust stops fetching when a queue is nearly full, and it counts runs: more than 1.25 x MAX_OPEN_RUNS.
 STREAM_BUFFER = 8_192
 
+_CONSUMER = (
+    "_wait_next_records", "_new_offset", "_filter_tps_with_pending_acks", "_add_gap", "_new_consumer_thread",
+    "perform_seek", "force_commit",
+)  # fmt: skip
 _PRIVATE = (
-    (driver.Consumer, ("_wait_next_records", "_new_offset", "_add_gap", "_new_consumer_thread", "perform_seek")),
+    (driver.Consumer, _CONSUMER),
     (driver.AIOKafkaConsumerThread, ("_create_worker_consumer",)),
 )
 for _owner, _names in _PRIVATE:
@@ -157,12 +163,20 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc,unused-ignore]
         self._acked_index[tp].clear()
         return self._safe.pop(tp, None)
 
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+        return (tp for tp in list(self._safe) if topics is None or tp in topics or tp.topic in topics)
+
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Nothing: a committed prefix needs no record of the holes that compaction leaves."""
 
     async def on_partitions_revoked(self, revoked: Any) -> None:
         """Faust stops the flow, waits for open batches and commits; then what is left is forgotten."""
         await super().on_partitions_revoked(revoked)
+        if self._safe:  # acked while the commit of the timer was under way
+            await self.force_commit()
+        self._forget()
+
+    def _forget(self) -> None:
         self._open.clear()
         self._safe.clear()
         self._ends.clear()
