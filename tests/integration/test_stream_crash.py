@@ -18,6 +18,7 @@ from streams.admin import admin_client, create_topics
 from streams.names import physical
 from streams.producer import Outgoing
 from streams.store import ProfileKey, open_store
+from streams.watchdog import EXIT_STUCK
 from tests.streaming import LAST, audit, plain_worker, publish, running, send, settled, slates_of, view
 from tests.streaming import worker_process as process
 
@@ -65,6 +66,14 @@ async def test_told_to_stop_in_the_middle_of_a_batch_it_drains(small: Settings, 
     report = await audit(small)
     assert report.clean, report.shown
     assert report.slates_repeated == 0, "what it had in hand was done, acked and committed"
+
+
+async def test_a_worker_that_stands_still_ends_with_a_clear_message(small: Settings, tmp_path: Path) -> None:
+    impatient = small.model_copy(update={"stream": small.stream.model_copy(update={"stuck_after": 3.0})})
+    await publish(small, events(10))
+    with process(impatient, tmp_path, slow=60.0) as worker:
+        assert await worker.ended() == EXIT_STUCK
+        assert "10 records in hand and nothing has moved" in worker.log
 
 
 async def test_two_workers_share_and_one_is_killed(small: Settings, tmp_path: Path) -> None:
