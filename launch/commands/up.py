@@ -15,9 +15,8 @@ def up(
 ) -> None:
     """Run the real Apache Kafka and the real Valkey on this machine's loopback until Ctrl-C.
 
-    For development: one node, no encryption, no login. It creates the topics and prints how to connect:
-
-        daogou up &  then  daogou worker
+    For development: one node, no encryption, no login. It creates the topics and prints the two addresses to export
+    before `daogou worker` in another terminal. On another machine's broker, nothing of this is needed.
     """
     import signal
 
@@ -25,7 +24,8 @@ def up(
     from launch.embedded.cluster import NOTICE, Cluster
     from streams.admin import create_topics
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     base = load_settings()
     with Cluster.start(None if temporary else folder, base.embedded, typer.echo) as cluster:
         create_topics(load_settings(**cluster.overrides()).kafka)

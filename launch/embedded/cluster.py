@@ -3,28 +3,31 @@
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from time import sleep
 from types import TracebackType
-from typing import Any
-
-from filelock import FileLock, Timeout
+from typing import Any, NoReturn
 
 from contracts.errors import EnvironmentRefused
 from contracts.settings import EmbeddedSettings
+from launch.embedded.folder_lock import FolderLock
 from launch.embedded.jars import class_path
 from launch.embedded.kafka import Kafka
+from launch.embedded.process import tail
 from launch.embedded.valkey import Valkey
 
 NOTICE = "The embedded cluster is for demo, development and tests: one node, no encryption, no login."
+LOOK_SECONDS = 0.2
 
 
 class Cluster:
     """A running Kafka and a running Valkey. ``with Cluster.start() as cluster: ...`` stops both at the end."""
 
-    def __init__(self, kafka: Kafka, valkey: Valkey, folder: Path, lock: FileLock, temporary: bool) -> None:
+    def __init__(self, kafka: Kafka, valkey: Valkey, folder: Path, undo: ExitStack) -> None:
         self.kafka, self.valkey, self.folder = kafka, valkey, folder
-        self._lock, self._temporary = lock, temporary
+        self._undo = undo
 
     @classmethod
     def start(
@@ -42,17 +45,16 @@ class Cluster:
         """
         settings = settings or EmbeddedSettings()
         jars = class_path(settings.cache.expanduser(), settings.jars, say)
-        home = Path(tempfile.mkdtemp(prefix="daogou-")) if folder is None else folder.expanduser().resolve()
-        home.mkdir(parents=True, exist_ok=True)
-        lock = _own(home)
-        say("starting Apache Kafka and Valkey")
-        valkey = Valkey(home / "valkey")
-        try:
-            kafka = Kafka(home / "kafka", jars, settings.heap_mb)
-        except BaseException:  # whatever it is, the other server must not outlive it
-            valkey.stop()
-            raise
-        return cls(kafka, valkey, home, lock, temporary=folder is None)
+        with ExitStack() as undo:
+            home = _home(folder, undo)
+            lock = FolderLock(home)
+            undo.callback(lock.release)
+            say("starting Apache Kafka and Valkey")
+            valkey = Valkey(home / "valkey", lock.fd)
+            undo.callback(valkey.stop)
+            kafka = Kafka(home / "kafka", jars, settings.heap_mb, lock.fd)
+            undo.callback(kafka.stop)
+            return cls(kafka, valkey, home, undo.pop_all())
 
     @property
     def bootstrap_servers(self) -> str:
@@ -68,18 +70,19 @@ class Cluster:
         """What ``load_settings`` needs to reach this cluster."""
         return {"kafka": {"bootstrap_servers": self.bootstrap_servers}, "redis": {"url": self.redis_url}}
 
-    def wait(self) -> None:
-        """Return when either server ended by itself."""
-        while self.kafka.process.poll() is None and self.valkey.process.poll() is None:
-            sleep(0.2)
+    def wait(self) -> NoReturn:
+        """Raises: EnvironmentRefused once either server ended by itself."""
+        while True:
+            for server in (self.kafka, self.valkey):
+                if server.process.poll() is not None:
+                    raise EnvironmentRefused(
+                        f"{server.log.stem} ended by itself; the end of its log: {tail(server.log)}"
+                    )
+            sleep(LOOK_SECONDS)
 
     def stop(self) -> None:
         """Stop both; a temporary folder goes with them."""
-        self.kafka.stop()
-        self.valkey.stop()
-        self._lock.release()
-        if self._temporary:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        self._undo.close()
 
     def __enter__(self) -> "Cluster":
         return self
@@ -90,13 +93,14 @@ class Cluster:
         self.stop()
 
 
-def _own(folder: Path) -> FileLock:
-    """Kafka's own lock comes too late: two nodes on one folder damage its log before one of them gives up."""
-    lock = FileLock(folder / ".in-use", thread_local=False)
+def _home(folder: Path | None, undo: ExitStack) -> Path:
+    if folder is None:
+        home = Path(tempfile.mkdtemp(prefix="daogou-"))
+        undo.callback(partial(shutil.rmtree, home, ignore_errors=True))
+        return home
+    home = folder.expanduser().resolve()
     try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise EnvironmentRefused(
-            f"{folder} is in use by another daogou; stop that one or choose another folder"
-        ) from error
-    return lock
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentRefused(f"{home} cannot be made: {error.strerror}; choose another folder") from error
+    return home

@@ -16,9 +16,11 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from contracts.errors import EnvironmentRefused
-from launch.embedded.process import free_ports, start, stop, tail, wait_open
+from launch.embedded.process import free_ports, is_open, start, stop, tail, wait_open
 
 START_SECONDS = 60.0
+FIRST_TRIES = 3
+META = Path("data", "meta.properties")
 
 #: Everything that differs from Kafka's defaults and is not a port or a path: a node for one machine.
 SMALL_NODE = """\
@@ -72,22 +74,39 @@ rootLogger.appenderRef.file.ref=file
 
 
 class Kafka:
-    """A running node. ``folder`` keeps its data, its ports and its log."""
+    """A running node. ``folder`` keeps its data, its ports and its log; ``lock`` is held as long as the JVM lives."""
 
-    def __init__(self, folder: Path, jars: Sequence[Path], heap_mb: int) -> None:
+    def __init__(self, folder: Path, jars: Sequence[Path], heap_mb: int, lock: int | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder, self._jars, self._heap_mb = folder, jars, heap_mb
-        self._log = folder / "kafka.log"
-        fresh = not (folder / "ports").exists()
-        for attempt in range(3 if fresh else 1):
-            self.port, self._controller = self._ports(fresh)
+        self._folder, self._jars, self._heap_mb, self._lock = folder, jars, heap_mb, lock
+        self.log = folder / "kafka.log"
+        self._process = self._again() if (folder / META).exists() else self._first()
+
+    def _first(self) -> subprocess.Popen[bytes]:
+        """Between finding free ports and taking them somebody else may: then with other ones."""
+        for _ in range(FIRST_TRIES - 1):
             try:
-                self._process = self._start(format_first=fresh and attempt == 0)
+                return self._on_new_ports()
             except EnvironmentRefused:
-                if attempt == 2 or not fresh:
-                    raise
-            else:
-                break
+                continue
+        return self._on_new_ports()
+
+    def _on_new_ports(self) -> subprocess.Popen[bytes]:
+        self.port, self._controller = ports = free_ports(2)
+        (self._folder / "ports").write_text(" ".join(map(str, ports)))
+        self._write_settings()
+        self._format()
+        return self._start()
+
+    def _again(self) -> subprocess.Popen[bytes]:
+        """On the ports of the first start: clients remember where the broker was."""
+        self.port, self._controller = map(int, (self._folder / "ports").read_text().split())
+        if is_open(self.port):
+            raise EnvironmentRefused(
+                f"port {self.port} is taken by another program; end it, or start afresh without {self._folder.parent}"
+            )
+        self._write_settings()
+        return self._start()
 
     @property
     def bootstrap_servers(self) -> str:
@@ -103,20 +122,11 @@ class Kafka:
         """A clean stop (about half a second)."""
         stop(self._process)
 
-    def _ports(self, fresh: bool) -> tuple[int, int]:
-        path = self._folder / "ports"
-        if fresh:  # a restart keeps them: clients remember where the broker was
-            path.write_text(" ".join(map(str, free_ports(2))))
-        broker, controller = path.read_text().split()
-        return int(broker), int(controller)
-
-    def _start(self, format_first: bool) -> subprocess.Popen[bytes]:
-        self._write_settings()
-        if format_first:
-            self._format()
-        process = start(self._java("kafka.Kafka", self._folder / "server.properties"), self._log, self._folder)
+    def _start(self) -> subprocess.Popen[bytes]:
+        command = self._java("kafka.Kafka", self._folder / "server.properties")
+        process = start(command, self.log, self._folder, self._lock)
         try:
-            wait_open(process, self.port, START_SECONDS, self._log)
+            wait_open(process, self.port, START_SECONDS, self.log)
             self._wait_ready(process)
         except BaseException:  # whatever it is, Ctrl-C included, the JVM must not outlive it
             stop(process)
@@ -124,7 +134,7 @@ class Kafka:
         return process
 
     def _write_settings(self) -> None:
-        broker, controller = f"127.0.0.1:{self.port}", f"127.0.0.1:{self._controller}"
+        broker, controller = (f"127.0.0.1:{port}" for port in (self.port, self._controller))
         (self._folder / "log4j2.properties").write_text(LOGGING)
         (self._folder / "server.properties").write_text(
             SMALL_NODE
@@ -149,27 +159,29 @@ class Kafka:
         return [
             JAVA, "-Xms64m", f"-Xmx{self._heap_mb}m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
             "--sun-misc-unsafe-memory-access=allow", "--enable-native-access=ALL-UNNAMED",
-            f"-Dlog4j2.configurationFile={self._folder / 'log4j2.properties'}", f"-Dkafka.log.file={self._log}",
+            f"-Dlog4j2.configurationFile={self._folder / 'log4j2.properties'}", f"-Dkafka.log.file={self.log}",
             "-cp", os.pathsep.join(map(str, self._jars)), main, *arguments,
         ]  # fmt: skip
 
     def _wait_ready(self, process: subprocess.Popen[bytes]) -> None:
-        """The port is open; the node is ready once it answers and has its offsets topic (else Faust logs an error)."""
+        """The port is open; the node is ready once it answers as itself and has its offsets topic."""
         deadline = monotonic() + START_SECONDS
         while process.poll() is None and monotonic() < deadline:
-            try:
-                admin = KafkaAdminClient(bootstrap_servers=self.bootstrap_servers, bootstrap_timeout_ms=3000)
-            except KafkaError:
-                continue
-            try:
-                admin.describe_cluster()
-                admin.describe_groups(["daogou-ready"])
-            except KafkaError:
-                sleep(0.05)
-            else:
+            if self._answers():
                 return
-            finally:
-                admin.close()
-        raise EnvironmentRefused(
-            f"Kafka was not ready within {START_SECONDS:.0f} s; the end of its log: {tail(self._log)}"
-        )
+            sleep(0.05)
+        what = "ended" if process.poll() is not None else f"was not ready within {START_SECONDS:.0f} s"
+        raise EnvironmentRefused(f"Kafka {what}; the end of its log: {tail(self.log)}")
+
+    def _answers(self) -> bool:
+        admin = None
+        try:
+            admin = KafkaAdminClient(bootstrap_servers=self.bootstrap_servers, bootstrap_timeout_ms=3000)
+            ours = str(admin.describe_cluster()["cluster_id"]) in (self._folder / META).read_text()
+            admin.describe_groups(["daogou-ready"])  # makes the offsets topic, else the first consumer logs an error
+        except KafkaError:
+            return False
+        finally:
+            if admin is not None:
+                admin.close()  # its thread would log for ever once the broker is gone
+        return ours

@@ -15,8 +15,13 @@ STOP_SECONDS = 15.0
 _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
-def start(command: Sequence[str | Path], output: Path, folder: Path) -> subprocess.Popen[bytes]:
-    """Start ``command`` in ``folder``, its output into a file. On Linux the kernel ends it with this process."""
+def start(
+    command: Sequence[str | Path], output: Path, folder: Path, lock: int | None = None
+) -> subprocess.Popen[bytes]:
+    """Start ``command`` in ``folder``, its output into a file. On Linux the kernel ends it with this process.
+
+    ``lock`` is a file descriptor that the child holds open as long as it lives.
+    """
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
     def die_with_parent() -> None:  # runs in the child, between fork and exec
@@ -27,7 +32,7 @@ def start(command: Sequence[str | Path], output: Path, folder: Path) -> subproce
         return subprocess.Popen(
             [str(part) for part in command],
             stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, cwd=folder, preexec_fn=die_with_parent,  # noqa: PLW1509
-            start_new_session=True,
+            start_new_session=True, pass_fds=() if lock is None else (lock,),
         )  # fmt: skip
 
 
