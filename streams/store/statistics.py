@@ -26,6 +26,7 @@ from streams.store.protocol import (
 )  # fmt: skip
 
 CHUNK = 2000  # of what is taught in one call: the server serves nobody else meanwhile
+LESSONS = 500
 
 _texts = msgspec.msgpack.Decoder(tuple[str, ...])
 
@@ -43,9 +44,10 @@ class RedisStatistics:
 
     async def flush(self, increments: Increments) -> None:
         """See ``StatisticsStore``. Items are marked as changed only after their counts are in."""
-        lessons = [self._learn(self._follows(item), FOLLOWERS_KEPT, f.items()) for item, f in increments.pairs.items()]
-        lessons += [self._learn(self._trend, TRENDS_KEPT, part) for part in _chunks(tuple(increments.trend.items()))]
-        await self._connection.call(lessons)
+        for pairs in _chunks(tuple(increments.pairs.items()), LESSONS):  # in parts: a backlog teaches much at once
+            await self._connection.call([self._learn(self._follows(i), FOLLOWERS_KEPT, f.items()) for i, f in pairs])
+        parts = _chunks(tuple(increments.trend.items()))
+        await self._connection.call([self._learn(self._trend, TRENDS_KEPT, part) for part in parts])
         marks = _chunks(changed_items(increments))
         await self._connection.call([self._mark(increments.latest_ms, items) for items in marks])
 
@@ -96,5 +98,5 @@ def _pairs(packed: bytes) -> tuple[Weighted, ...]:
 T = TypeVar("T")
 
 
-def _chunks(values: Sequence[T]) -> list[Sequence[T]]:
-    return [values[at : at + CHUNK] for at in range(0, len(values), CHUNK)]
+def _chunks(values: Sequence[T], size: int = CHUNK) -> list[Sequence[T]]:
+    return [values[at : at + size] for at in range(0, len(values), size)]
