@@ -1,41 +1,72 @@
 """Topic administration through kafka-python: create, check, describe, lag, epochs. Blocking; every call is short."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from time import monotonic, sleep
+from typing import Any
 
 from kafka import KafkaAdminClient
-from kafka.admin import NewTopic, OffsetSpec
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.admin import ConfigResource, ConfigResourceType, NewTopic, OffsetSpec
+from kafka.errors import (
+    ClusterAuthorizationFailedError,
+    CoordinatorLoadInProgressError,
+    CoordinatorNotAvailableError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+)
 from kafka.structs import TopicPartition
 from msgspec import Struct
 
-from contracts.errors import BrokerUnavailable, TopicsRefused
+from contracts.errors import AccessRefused, BrokerUnavailable, TopicsRefused
 from contracts.settings import KafkaSettings
 from contracts.topics import CLICKSTREAM, TOPICS, Topic
 from streams.clients import connection
+from streams.login import check_login, no_answer
 from streams.names import physical
 
 _ALREADY_EXISTS = TopicAlreadyExistsError.errno
+_DENIED = TopicAuthorizationFailedError.errno
+_FORBIDDEN = (TopicAuthorizationFailedError, GroupAuthorizationFailedError, ClusterAuthorizationFailedError)
+_NOT_YET = (CoordinatorNotAvailableError, CoordinatorLoadInProgressError)
+_CONFIGS = ("cleanup.policy", "retention.ms")
+_AGAIN_SECONDS = 0.1
 
 
 class TopicState(Struct, frozen=True, kw_only=True):
-    """What Kafka says of one topic of the table. ``partitions`` 0: it is not there. ``epoch``: this life's id."""
+    """What Kafka says of one topic of the table.
+
+    ``partitions`` 0: it is not there, or this login may not see it (``denied``). ``epoch``: this life's id.
+    ``cleanup`` and ``retention_ms`` are empty where the login may not see them. ``allowed``: what the login may do with
+    it (READ, WRITE, ...).
+    """
 
     topic: str
     partitions: int
-    wanted: int
+    partitions_wanted: int
     replication: int
+    replication_wanted: int
     epoch: str
     cleanup: str
+    cleanup_wanted: str
     retention_ms: str
+    denied: bool
+    allowed: tuple[str, ...]
 
     @property
     def fault(self) -> str:
         """What is wrong with it, or an empty string."""
+        if self.denied:
+            return f"{self.topic} may not be seen by this login (or is missing)"
         if not self.partitions:
             return f"{self.topic} is missing"
-        if self.partitions != self.wanted:
-            return f"{self.topic} has {self.partitions} partitions, the settings say {self.wanted}"
+        if self.partitions != self.partitions_wanted:
+            return f"{self.topic} has {self.partitions} partitions, the settings say {self.partitions_wanted}"
+        if self.replication < self.replication_wanted:
+            return f"{self.topic} has {self.replication} copies, the settings say {self.replication_wanted}"
+        if self.cleanup and set(self.cleanup.split(",")) != set(self.cleanup_wanted.split(",")):
+            return f"{self.topic} has cleanup.policy {self.cleanup}, it must be {self.cleanup_wanted}"
         return ""
 
 
@@ -60,16 +91,16 @@ class PartitionLag(Struct, frozen=True, kw_only=True):
 
 @contextmanager
 def admin_client(settings: KafkaSettings) -> Iterator[KafkaAdminClient]:
-    """A client that is closed at the end. Raises: BrokerUnavailable."""
+    """A client that is closed at the end. Raises: BrokerUnavailable, AccessRefused, SettingsRefused."""
+    check_login(settings)
     try:
         client = KafkaAdminClient(bootstrap_timeout_ms=int(settings.request_timeout * 1000), **connection(settings))
     except (KafkaError, OSError, ValueError) as error:
-        raise BrokerUnavailable(
-            f"no Kafka broker answers at {settings.bootstrap_servers} "
-            f"({type(error).__name__}; DAOGOU_KAFKA__BOOTSTRAP_SERVERS or --broker)"
-        ) from error
+        raise no_answer(settings, error) from error
     try:
         yield client
+    except _FORBIDDEN as error:
+        raise AccessRefused(f"Kafka at {settings.bootstrap_servers} forbids it: {type(error).__name__}") from error
     except KafkaError as error:
         raise BrokerUnavailable(f"Kafka at {settings.bootstrap_servers} refused: {type(error).__name__}") from error
     finally:
@@ -91,33 +122,56 @@ def create_topics(settings: KafkaSettings) -> tuple[str, ...]:
         answers = client.create_topics(wanted, raise_errors=False, wait_for_metadata=True)["topics"]
     refused = [a for a in answers if a["error_code"] not in (0, _ALREADY_EXISTS)]
     if refused:
-        raise TopicsRefused("; ".join(f"{a['name']}: {a['error_message']}" for a in refused))
+        raise TopicsRefused("; ".join(f"{a['name']}: {a['error_message'] or a['error_code']}" for a in refused))
     return tuple(a["name"] for a in answers if a["error_code"] == 0)
 
 
-def describe_topics(settings: KafkaSettings) -> tuple[TopicState, ...]:
-    """Every topic of the table as it is in Kafka."""
+def describe_topics(settings: KafkaSettings, topics: Sequence[Topic] = TOPICS) -> tuple[TopicState, ...]:
+    """Topics of the table as they are in Kafka, missing ones too."""
+    names = [physical(settings, topic) for topic in topics]
     with admin_client(settings) as client:
-        found = {d["name"]: d for d in client.describe_topics([physical(settings, t) for t in TOPICS])}
-    return tuple(_state(settings, topic, found[physical(settings, topic)]) for topic in TOPICS)
+        found = {d["name"]: d for d in client.describe_topics(names)}
+        configs = _configs(client, [name for name in names if found[name]["partitions"]])
+    return tuple(_state(settings, t, found[name], configs.get(name, {})) for t, name in zip(topics, names, strict=True))
 
 
-def _state(settings: KafkaSettings, topic: Topic, found: dict[str, object]) -> TopicState:
-    partitions: list[dict[str, list[int]]] = found["partitions"]  # type: ignore[assignment]
+def _configs(client: KafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Empty for a topic whose configuration the login may not see."""
+    if not names:
+        return {}
+    asked = [ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(_CONFIGS)) for name in names]
+    answers = client.describe_configs(asked, config_filter="all")["topic"]
+    return {name: {key: str(value["value"]) for key, value in found.items()} for name, found in answers.items()}
+
+
+def _state(settings: KafkaSettings, topic: Topic, found: Mapping[str, Any], configs: Mapping[str, str]) -> TopicState:
+    partitions = found["partitions"]
     return TopicState(
         topic=physical(settings, topic),
         partitions=len(partitions),
-        wanted=partitions_of(settings, topic),
+        partitions_wanted=partitions_of(settings, topic),
         replication=len(partitions[0]["replica_nodes"]) if partitions else 0,
+        replication_wanted=settings.replication,
         epoch=str(found["topic_id"] or ""),
-        cleanup=topic.cleanup.value,
-        retention_ms=topic.configs["retention.ms"],
+        cleanup=configs.get("cleanup.policy", ""),
+        cleanup_wanted=topic.cleanup.value,
+        retention_ms=configs.get("retention.ms", ""),
+        denied=found["error_code"] == _DENIED,
+        allowed=tuple(found["authorized_operations"] or ()),
     )
 
 
-def check_topics(settings: KafkaSettings) -> tuple[TopicState, ...]:
-    """Raise: TopicsRefused, naming every topic that is missing or differs, and what to do."""
-    states = describe_topics(settings)
+def check_topics(settings: KafkaSettings, topics: Sequence[Topic] = TOPICS) -> tuple[TopicState, ...]:
+    """What ``describe_topics`` says, if all is well.
+
+    Raises:
+        AccessRefused: naming every topic that the login may not see.
+        TopicsRefused: naming every topic that is missing or differs, and what to do.
+    """
+    states = describe_topics(settings, topics)
+    denied = [state.fault for state in states if state.denied]
+    if denied:
+        raise AccessRefused("; ".join(denied) + ". It needs the right to DESCRIBE them")
     faults = [state.fault for state in states if state.fault]
     if faults:
         raise TopicsRefused("; ".join(faults) + ". Run `daogou topics create`, or correct DAOGOU_KAFKA__PARTITIONS")
@@ -125,29 +179,59 @@ def check_topics(settings: KafkaSettings) -> tuple[TopicState, ...]:
 
 
 def topic_epoch(settings: KafkaSettings, topic: Topic = CLICKSTREAM) -> str:
-    """The id of this life of a topic (KIP-516): re-created, it has another. Raises: TopicsRefused if missing."""
-    name = physical(settings, topic)
+    """The id of this life of a topic (KIP-516): re-created, it has another.
+
+    Raises:
+        TopicsRefused: it is missing.
+        AccessRefused: the login may not see it.
+    """
     with admin_client(settings) as client:
-        found = client.describe_topics([name])[0]["topic_id"]
-    if not found:
+        return str(_existing(client, physical(settings, topic))["topic_id"])
+
+
+def _existing(client: KafkaAdminClient, name: str) -> Mapping[str, Any]:
+    (found,) = client.describe_topics([name])
+    if found["error_code"] == _DENIED:
+        raise AccessRefused(f"{name} may not be seen by this login (or is missing): it needs the right to DESCRIBE it")
+    if not found["partitions"]:
         raise TopicsRefused(f"{name} is missing. Run `daogou topics create`")
-    return str(found)
+    return found  # type: ignore[no-any-return]
+
+
+def partition_count(settings: KafkaSettings, topic: Topic) -> int:
+    """How many partitions a topic has in Kafka. Raises: as ``topic_epoch``."""
+    with admin_client(settings) as client:
+        return len(_existing(client, physical(settings, topic))["partitions"])
+
+
+def committed_offsets(client: KafkaAdminClient, settings: KafkaSettings, group: str) -> dict[TopicPartition, int]:
+    """Where a group stands. Waits for its coordinator, which a young cluster has yet to make."""
+    deadline = monotonic() + settings.request_timeout
+    while True:
+        try:
+            found = client.list_group_offsets([group]).get(group, {})
+        except _NOT_YET:
+            if monotonic() > deadline:
+                raise
+            sleep(_AGAIN_SECONDS)
+        else:
+            return {part: int(at.offset) for part, at in found.items()}
 
 
 def lag(settings: KafkaSettings, group: str) -> tuple[PartitionLag, ...]:
-    """How far a group is in the clickstream, partition by partition."""
+    """How far a group is in the clickstream, partition by partition. Raises: as ``topic_epoch``."""
     name = physical(settings, CLICKSTREAM)
     with admin_client(settings) as client:
-        parts = [TopicPartition(name, p["partition_index"]) for p in client.describe_topics([name])[0]["partitions"]]
+        parts = [TopicPartition(name, number) for number in range(len(_existing(client, name)["partitions"]))]
         latest = client.list_partition_offsets(dict.fromkeys(parts, OffsetSpec.LATEST))
         earliest = client.list_partition_offsets(dict.fromkeys(parts, OffsetSpec.EARLIEST))
-        committed = client.list_group_offsets([group]).get(group, {})
+        committed = committed_offsets(client, settings, group)
     return tuple(
         PartitionLag(
             partition=part.partition,
             earliest=earliest[part].offset,
             latest=latest[part].offset,
-            committed=committed[part].offset if part in committed else -1,
+            committed=committed.get(part, -1),
         )
-        for part in sorted(parts)
+        for part in parts
     )

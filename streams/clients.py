@@ -3,14 +3,20 @@
 import ssl
 from typing import Any
 
+from contracts.errors import SettingsRefused
 from contracts.settings import KafkaSettings, Security
 
 
 def ssl_context(settings: KafkaSettings) -> ssl.SSLContext | None:
-    """TLS with the shop's own authority, or the system's; None for plaintext."""
+    """TLS with the shop's own authority, or the system's; None for plaintext. Raises: SettingsRefused."""
     if settings.security is Security.PLAINTEXT:
         return None
-    return ssl.create_default_context(cafile=str(settings.ca_file) if settings.ca_file else None)
+    try:
+        return ssl.create_default_context(cafile=str(settings.ca_file) if settings.ca_file else None)
+    except OSError as error:  # ssl.SSLError is one
+        raise SettingsRefused(
+            f"kafka.ca_file (DAOGOU_KAFKA__CA_FILE): {settings.ca_file} holds no PEM certificates ({error.strerror})"
+        ) from error
 
 
 def connection(settings: KafkaSettings) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class SecureKafka:
         self.port, controller = free_ports(2)
         self._certificate()
         self._write_settings(controller)
-        users = [f"SCRAM-SHA-512=[name={user},password={PASSWORD}]" for user in (ADMIN, "worker", "guest")]
+        users = [f"SCRAM-SHA-512=[name={user},password={PASSWORD}]" for user in (ADMIN, "worker", "reader", "guest")]
         scram = [word for user in users for word in ("--add-scram", user)]
         subprocess.run(
             self._java("kafka.tools.StorageTool", "format", "--standalone", "-t", "t" * 22, *scram, "-c", self._file),

@@ -13,6 +13,7 @@ def lag(broker: Broker = "", as_json: Json = False) -> None:
 
     A gap counts records that Kafka deleted before the workers had read them.
     """
+    from msgspec.structs import asdict
     from rich.console import Console
     from rich.table import Table
 
@@ -21,7 +22,7 @@ def lag(broker: Broker = "", as_json: Json = False) -> None:
     settings = settings_for(broker)
     parts = lag_of(settings.kafka, settings.stream.group)
     if as_json:
-        print_json(parts)
+        print_json([asdict(part) | {"lag": part.lag, "gap": part.gap} for part in parts])
         return
     table = Table("partition", "earliest", "latest", "committed", "lag", "gap")
     for p in parts:

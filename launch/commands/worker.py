@@ -22,11 +22,11 @@ def worker(broker: Broker = "", redis: RedisUrl = "") -> None:
     from launch.health import Health
     from launch.logs import configure
     from launch.wiring import build_worker
-    from streams.admin import check_topics
+    from streams.preflight import check_worker
 
     settings = settings_for(broker, redis)
     configure(settings.log_json)
-    check_topics(settings.kafka)
+    check_worker(settings)
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # first thing: Faust's consumer thread makes its loop by it
 
     async def run() -> None:
