@@ -14,6 +14,7 @@ from contracts.topics import Topic
 from streams.admin import partitions_of as partition_count
 from streams.clients import connection
 from streams.names import physical
+from streams.stopping import stop_consumer
 
 AT_ONCE = 2_000
 FIRST_STEP_BACK = 1_000
@@ -35,7 +36,7 @@ async def consumer_of(settings: KafkaSettings) -> AsyncIterator[AIOKafkaConsumer
             "DAOGOU_KAFKA__BOOTSTRAP_SERVERS or --broker)"
         ) from error
     finally:
-        await consumer.stop()
+        await stop_consumer(consumer)
 
 
 async def partitions_of(consumer: AIOKafkaConsumer, settings: KafkaSettings, topic: Topic) -> list[TopicPartition]:

@@ -14,6 +14,7 @@ from contracts.topics import Topic
 from streams.admin import TopicState, describe_topics
 from streams.clients import connection
 from streams.names import physical
+from streams.stopping import stop_consumer
 
 AT_ONCE = 5_000
 FETCH_BYTES = 4 << 20
@@ -51,14 +52,14 @@ class Log:
         try:
             await self._consumer.start()
         except KafkaError as error:
-            await self._consumer.stop()
+            await stop_consumer(self._consumer)
             raise self._away(error) from error
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._consumer.stop()
+        await stop_consumer(self._consumer)
 
     def epoch(self, topic: Topic) -> str:
         """The id of this life of a topic. Raises: TopicsRefused if it is missing."""
