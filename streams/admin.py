@@ -62,9 +62,11 @@ class TopicState(Struct, frozen=True, kw_only=True):
         if not self.partitions:
             return f"{self.topic} is missing"
         if self.partitions != self.partitions_wanted:
-            return f"{self.topic} has {self.partitions} partitions, the settings say {self.partitions_wanted}"
+            return f"{self.topic} has {self.partitions} partitions, not {self.partitions_wanted} (DAOGOU_KAFKA__PARTITIONS)"
         if self.replication < self.replication_wanted:
-            return f"{self.topic} has {self.replication} copies, the settings say {self.replication_wanted}"
+            return (
+                f"{self.topic} has {self.replication} copies, not {self.replication_wanted} (DAOGOU_KAFKA__REPLICATION)"
+            )
         if self.cleanup and set(self.cleanup.split(",")) != set(self.cleanup_wanted.split(",")):
             return f"{self.topic} has cleanup.policy {self.cleanup}, it must be {self.cleanup_wanted}"
         return ""
@@ -174,7 +176,8 @@ def check_topics(settings: KafkaSettings, topics: Sequence[Topic] = TOPICS) -> t
         raise AccessRefused("; ".join(denied) + ". It needs the right to DESCRIBE them")
     faults = [state.fault for state in states if state.fault]
     if faults:
-        raise TopicsRefused("; ".join(faults) + ". Run `daogou topics create`, or correct DAOGOU_KAFKA__PARTITIONS")
+        missing = any(not state.partitions for state in states)
+        raise TopicsRefused("; ".join(faults) + (". Run `daogou topics create`" if missing else ""))
     return states
 
 
