@@ -52,6 +52,7 @@ class Worker:
         self._m = machinery
         self._stop = asyncio.Event()
         self.ready = asyncio.Event()
+        self.overdue = False
 
     def stop(self) -> None:
         """Ask it to drain and end."""
@@ -128,11 +129,21 @@ class Worker:
         if not self._stop.is_set():
             raise Stuck("the stream ended by itself; the log says why")
 
+    async def _stop_app(self) -> None:
+        """Drain, but not for ever: Faust's consumer thread can die while it stops, and then nobody answers.
+
+        ``wait_for`` would wait for the cancellation too, which Faust swallows; hence ``wait``.
+        """
+        stopping = asyncio.ensure_future(self._m.app.stop())
+        done, _ = await asyncio.wait({stopping}, timeout=DRAIN_SECONDS)
+        self.overdue = not done or stopping.exception() is not None
+        if self.overdue:
+            log.warning("Faust did not end in time; what was not acked is read again by the next worker")
+
     async def _end(self) -> None:
         m = self._m
         if m.app.started:
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(m.app.stop(), DRAIN_SECONDS)
+            await self._stop_app()
         await m.disk.stop()
         await m.follower.stop()
         await m.shared.stop()

@@ -15,6 +15,8 @@ def worker(broker: Broker = "", redis: RedisUrl = "") -> None:
     (DAOGOU_STREAM__BATCH, DAOGOU_MODEL__BUNDLE, ...). Exit status: 0 drained, 1 refused at start, 70 stuck.
     """
     import asyncio
+    import os
+    import sys
 
     import uvloop
 
@@ -23,6 +25,7 @@ def worker(broker: Broker = "", redis: RedisUrl = "") -> None:
     from launch.logs import configure
     from launch.wiring import build_worker
     from streams.preflight import check_worker
+    from streams.watchdog import EXIT_STUCK
 
     settings = settings_for(broker, redis)
     configure(settings.log_json)
@@ -34,6 +37,11 @@ def worker(broker: Broker = "", redis: RedisUrl = "") -> None:
         running = build_worker(settings, metrics)
         if settings.stream.metrics_port:
             Health(settings.stream.metrics_port, metrics.registry, running.ready.is_set)
-        await running.run()
+        try:
+            await running.run()
+        finally:
+            if running.overdue:  # its tasks would keep the event loop, and so the process, from ending
+                sys.stderr.flush()
+                os._exit(EXIT_STUCK)
 
     asyncio.run(run())
