@@ -61,12 +61,10 @@ class TopicState(Struct, frozen=True, kw_only=True):
             return f"{self.topic} may not be seen by this login (or is missing)"
         if not self.partitions:
             return f"{self.topic} is missing"
-        if self.partitions != self.partitions_wanted:
-            return f"{self.topic} has {self.partitions} partitions, not {self.partitions_wanted} (DAOGOU_KAFKA__PARTITIONS)"
-        if self.replication < self.replication_wanted:
-            return (
-                f"{self.topic} has {self.replication} copies, not {self.replication_wanted} (DAOGOU_KAFKA__REPLICATION)"
-            )
+        if self.partitions != (wanted := self.partitions_wanted):
+            return f"{self.topic} has {self.partitions} partitions, not {wanted} (DAOGOU_KAFKA__PARTITIONS)"
+        if self.replication < (wanted := self.replication_wanted):
+            return f"{self.topic} has {self.replication} copies, not {wanted} (DAOGOU_KAFKA__REPLICATION)"
         if self.cleanup and set(self.cleanup.split(",")) != set(self.cleanup_wanted.split(",")):
             return f"{self.topic} has cleanup.policy {self.cleanup}, it must be {self.cleanup_wanted}"
         return ""
