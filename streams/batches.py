@@ -31,6 +31,7 @@ from time import monotonic
 from typing import Any
 
 import faust
+from faust.exceptions import ConsumerNotStarted
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
 
@@ -153,6 +154,13 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc,unused-ignore]
         self._runs -= 1
         self._records -= len(message.records)
         self._room.set()
+
+    def assignment(self) -> set[TP]:
+        """What this worker owns; nothing before the consumer's thread has started and after it has ended."""
+        try:
+            return set(super().assignment())
+        except ConsumerNotStarted:
+            return set()
 
     def committed(self, tp: TP) -> int:
         """Up to where the group has committed, as far as this consumer knows; 0 if it never did."""
