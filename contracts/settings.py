@@ -3,6 +3,7 @@
 The only place that reads the environment. Settings that are unsafe outside development are refused at start.
 """
 
+import os
 from enum import Enum
 from hashlib import sha256
 from pathlib import Path
@@ -146,11 +147,16 @@ class ModelSettings(_Section):
     """Threads of one forward."""
 
 
+def _cache() -> Path:
+    """Where the XDG base directory specification puts what can be fetched again."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "daogou"
+
+
 class EmbeddedSettings(_Section):
     """The embedded Kafka and Valkey: for demo, development and tests only."""
 
-    cache: Path = Path("~/.cache/daogou")
-    """Where Kafka's jars are kept once they were fetched and verified."""
+    cache: Path = Field(default_factory=_cache)
+    """Where Kafka's jars are kept once they were fetched and verified; by default the user's cache folder (XDG)."""
     jars: Path | None = None
     """A folder that has the jars already; nothing is fetched then."""
     heap_mb: Annotated[int, Field(ge=64, le=65536)] = 256
@@ -182,7 +188,7 @@ class Settings(BaseSettings):
     """What a slate is made of."""
     model: ModelSettings = ModelSettings()
     """Which bundle scores."""
-    embedded: EmbeddedSettings = EmbeddedSettings()
+    embedded: EmbeddedSettings = Field(default_factory=EmbeddedSettings)
     """The embedded cluster."""
 
     @model_validator(mode="after")
