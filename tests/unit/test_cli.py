@@ -1,12 +1,16 @@
 """The command line: quick to start, nothing heavy before it is needed, errors in one line."""
 
 import re
+import signal
+import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
+from contracts.settings import load_settings
 from launch.cli import COMMANDS, run
 
 HEAVY = ("torch", "transformers", "onnxruntime", "faust", "aiokafka", "kafka", "redis", "numpy", "pydantic", "rich")
@@ -69,3 +73,43 @@ def test_doctor_says_what_is_wrong(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     said = capsys.readouterr().out
     assert "no Kafka broker answers at 127.0.0.1:1" in said
     assert "Redis" in said
+
+
+def test_what_an_extra_would_bring_is_named() -> None:
+    """An installation that serves only has neither the embedded cluster nor PyTorch."""
+    code = "import sys\nsys.modules['jgo'] = None\nfrom launch.cli import run\nsys.exit(run(['up', '--temporary']))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "daogou: this command needs jgo: install daogou[embedded]\n"
+
+
+def test_the_cache_is_where_xdg_puts_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert load_settings().embedded.cache == tmp_path / "daogou"
+    monkeypatch.setenv("DAOGOU_EMBEDDED__HEAP_MB", "300")
+    assert (load_settings().embedded.cache, load_settings().embedded.heap_mb) == (tmp_path / "daogou", 300)
+    monkeypatch.setenv("DAOGOU_EMBEDDED__CACHE", "/elsewhere")
+    assert str(load_settings().embedded.cache) == "/elsewhere"
+
+
+def test_ctrl_c_is_130_without_a_word() -> None:
+    """Pressed while it waits for a broker that took the call and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        command = [sys.executable, "-m", "launch.cli", "lag", "--broker", f"127.0.0.1:{mute.getsockname()[1]}"]
+        environment = {"DAOGOU_KAFKA__REQUEST_TIMEOUT": "2", "PATH": "/usr/bin:/bin"}
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+        mute.settimeout(30)
+        mute.accept()
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=30) == (b"", b"")
+        assert process.returncode == 130
+
+
+def test_a_reader_that_has_seen_enough_gets_no_traceback() -> None:
+    command = [sys.executable, "-m", "launch.cli", "--help"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    assert process.wait(30) == 1
