@@ -25,18 +25,16 @@ CLICK_LIKE = (Kind.VIEW, Kind.REVIEW, Kind.PURCHASE)
 FLUSH = 256
 ENTROPY = 0x9E3779B9
 LINES = 3
-ANCHORS = 3
 REMEMBERED = 10
 ATTRIBUTED_MS = 3_600_000
 
 
 class Decision(NamedTuple):
-    """When a list was made: who for, as known then, what it showed, after how many flushes of the statistics."""
+    """When a list was made: who for, as known then, what it showed."""
 
     before: Profile
     time_ms: int
     shown: tuple[ItemId, ...] = ()
-    flushes: int = 0
 
 
 class Question(NamedTuple):
@@ -66,8 +64,6 @@ class Replay:
         self._negatives, self._limit, self._text_dim = negatives, history_limit, text_dim
         self._rng = np.random.default_rng([seed, ENTROPY])
         self._decisions: dict[UserId, deque[Decision]] = {}
-        self._flushes = 0
-        self.seen = 0  # events so far
 
     def run(self, events: Sequence[AnyEvent]) -> Iterator[Examples]:
         """Examples in batches of about ``FLUSH`` events, in time order."""
@@ -75,20 +71,18 @@ class Replay:
         heads = heads_of(events)
         asked: list[Question] = []
         for number, event in enumerate(events):
-            self.seen = number + 1
             user = UserId(event.user_id)
             before = self.profiles.get(user)
             if before is not None:
                 asked += self._questions(before, event, heads)
             if isinstance(event, Impression):
-                decision = Decision(before or Profile(user), event.time_ms, items_of(event), self._flushes)
+                decision = Decision(before or Profile(user), event.time_ms, items_of(event))
                 self._decisions.setdefault(user, deque(maxlen=REMEMBERED)).append(decision)
             increments.learn(before, event)
             self.profiles[user] = apply(before, Position("", 0, number), event).profile
             if len(asked) >= FLUSH:
                 yield self._examples(asked)
                 self.statistics.add(increments)
-                self._flushes += 1
                 asked, increments = [], Increments(self.statistics.decay)
         if asked:
             yield self._examples(asked)
@@ -97,16 +91,12 @@ class Replay:
         head = heads.get(kind_of(event))
         if head is None:
             return []
-        return [Question(self._decided(before, event, item, head), item, head) for item in items_of(event)[:LINES]]
+        return [Question(self._decided(before, event, item), item, head) for item in items_of(event)[:LINES]]
 
-    def _decided(self, before: Profile, event: AnyEvent, item: ItemId, head: int) -> Decision:
-        """The last list that showed the item, if it is fresh; else the moment of the event itself.
-
-        What follows a click stands there only as long as the click itself is not in the statistics: they would tell.
-        """
+    def _decided(self, before: Profile, event: AnyEvent, item: ItemId) -> Decision:
+        """The last list that showed the item, if it is fresh; else the moment of the event itself."""
         for decision in reversed(self._decisions.get(before.user_id, ())):
-            fresh = event.time_ms - decision.time_ms < ATTRIBUTED_MS
-            if fresh and item in decision.shown and (head == 0 or decision.flushes == self._flushes):
+            if item in decision.shown and event.time_ms - decision.time_ms < ATTRIBUTED_MS:
                 return decision
         return Decision(before, event.time_ms)
 
@@ -135,7 +125,7 @@ class Replay:
         """[B, 1 + negatives]: the answer, what was shown beside it, items of the sources; each answer once."""
         recent = sequence_rows(self.table, profiles)
         drawn = np.concatenate([
-            self._followers(recent, nows), self._similar(recent), self._alike(recent), self._trending(len(profiles)),
+            self._followers(recent, nows), self._similar(recent), self._trending(len(profiles)),
             self._rng.integers(0, len(self.table), (len(profiles), self._negatives), dtype=np.int32),
         ], axis=1)  # fmt: skip
         drawn = np.concatenate([shown, drawn], axis=1)
@@ -163,17 +153,6 @@ class Replay:
         taste = np.einsum("blt,l->bt", gather(text, recent), kernel(recent.shape[1]).astype(np.float32))
         size = min(self._negatives // 2, len(self.table))
         return np.argpartition(-(taste @ text.T), size - 1, axis=1)[:, :size].astype(np.int32)
-
-    def _alike(self, recent: Rows) -> Rows:
-        """Any items of the narrowest categories of the last items."""
-        codes = self.table.narrowest
-        order = np.argsort(codes, kind="stable").astype(np.int32)
-        anchors = np.where(recent[:, :ANCHORS] >= 0, codes[recent[:, :ANCHORS]], 0)
-        starts, ends = (np.searchsorted(codes[order], anchors, side) for side in ("left", "right"))
-        shape = (*anchors.shape, self._negatives // (2 * ANCHORS))
-        at = self._rng.integers(starts[..., None], np.maximum(ends, starts + 1)[..., None], shape)
-        known = ((anchors > 0) & (ends > starts))[..., None]
-        return np.where(known, order[np.minimum(at, len(order) - 1)], NO_ROW).reshape(len(recent), -1)
 
     def _trending(self, shoppers: int) -> Rows:
         size = min(self._negatives // 4, len(self.table))
