@@ -32,7 +32,7 @@ def build_app(settings: Settings, recommender: Recommender, catalogue: Catalogue
     """The app, not started. Nothing is produced through it: agents yield nothing, and have no reply topic."""
     app = faust.App(
         settings.stream.group,
-        broker=_broker(settings),
+        broker=_brokers(settings),
         broker_credentials=_credentials(settings),
         value_serializer="raw",
         key_serializer="raw",
@@ -52,7 +52,7 @@ def build_app(settings: Settings, recommender: Recommender, catalogue: Catalogue
         stream_buffer_maxsize=STREAM_BUFFER,
         stream_wait_empty=True,
     )
-    app.transport = BatchTransport([_broker(settings)], app)
+    app.transport = BatchTransport(_brokers(settings), app)
     _agent(app, "clickstream", physical(settings.kafka, CLICKSTREAM), recommender.run, progress)
     _agent(app, "catalogue", physical(settings.kafka, CATALOGUE), catalogue.run, progress)
     return app
@@ -70,9 +70,8 @@ def _agent(app: faust.App, name: str, topic: str, run: Run, progress: Progress) 
     app.agent(source, name=name, concurrency=1)(agent)
 
 
-def _broker(settings: Settings) -> URL:
-    servers = settings.kafka.bootstrap_servers.split(",")
-    return URL(f"kafka://{servers[0]}") if len(servers) == 1 else [URL(f"kafka://{server}") for server in servers]  # type: ignore[return-value]
+def _brokers(settings: Settings) -> list[URL]:
+    return [URL(f"kafka://{server.strip()}") for server in settings.kafka.bootstrap_servers.split(",")]
 
 
 def _credentials(settings: Settings) -> Any:
