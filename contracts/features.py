@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.events import Kind
 from contracts.items import NO_ROW, Floats, ItemTable, Rows
 from contracts.profile import DAY_MS, Profile
 from contracts.statistics import Statistics, kernel, look_up, sequence_rows
@@ -222,8 +221,3 @@ def _newness(added_ms: Integers, nows_ms: Integers, candidates: Rows) -> NDArray
     added = added_ms[candidates]
     ages = np.clip((nows_ms[:, None] - added) / (14 * DAY_MS), 0, 50)
     return np.asarray(np.where(added > 0, np.exp(-ages), 0.0))
-
-
-def kinds_that_count() -> tuple[Kind, ...]:
-    """The kinds that each of ``HEADS`` learns from, in their order."""
-    return (Kind.CLICK, Kind.CART_ADD, Kind.PURCHASE)

@@ -201,6 +201,23 @@ def summed(keys: NDArray[np.int64], values: Scores) -> tuple[NDArray[np.int64], 
     return unique, np.bincount(inverse, values, minlength=len(unique)).astype(np.float64)
 
 
+def strongest_rows(keys: NDArray[np.int64], scores: Scores, shoppers: int, items: int, limit: int) -> Rows:
+    """What ``followers`` found, as lists: [shoppers, limit] rows, best first, -1 where there are no more.
+
+    ``items`` is the length of the table that the keys were made with. Ties go to the lower row.
+    """
+    rows = np.full((shoppers, limit), NO_ROW, np.int32)
+    if not len(keys):
+        return rows
+    shopper, row = np.divmod(keys, items)
+    order = np.lexsort((row, -scores, shopper))
+    shopper, row = shopper[order], row[order]
+    rank = np.arange(len(shopper)) - np.searchsorted(shopper, shopper)
+    best = rank < limit
+    rows[shopper[best], rank[best]] = row[best]
+    return rows
+
+
 def look_up(keys: NDArray[np.int64], scores: Scores, wanted: NDArray[np.int64]) -> Scores:
     """The scores of ``wanted`` keys (any shape) in sorted ``keys``; 0 where absent."""
     if len(keys) == 0:

@@ -17,7 +17,7 @@ from contracts.events import AnyEvent, Impression, ItemId, Kind, UserId, items_o
 from contracts.features import Histories, Integers, candidate_features, gather, histories
 from contracts.items import NO_ROW, Floats, ItemTable, Rows
 from contracts.profile import Position, Profile, apply
-from contracts.statistics import Increments, Statistics, kernel, sequence_rows
+from contracts.statistics import Increments, Statistics, kernel, sequence_rows, strongest_rows
 
 #: Which head learns from which kind of event. A view counts as a click only where the set has no clicks.
 HEAD_OF = {Kind.CLICK: 0, Kind.CART_ADD: 1, Kind.PURCHASE: 2}
@@ -139,14 +139,7 @@ class Replay:
 
     def _followers(self, recent: Rows, nows: Integers) -> Rows:
         keys, scores = self.statistics.followers(recent, kernel(recent.shape[1]), nows)
-        rows = np.full((len(recent), self._negatives // 2), NO_ROW, np.int32)
-        shopper, row = np.divmod(keys, len(self.table))
-        order = np.lexsort((-scores, shopper))
-        shopper, row = shopper[order], row[order]
-        rank = np.arange(len(shopper)) - np.searchsorted(shopper, shopper)
-        kept = rank < rows.shape[1]
-        rows[shopper[kept], rank[kept]] = row[kept]
-        return rows
+        return strongest_rows(keys, scores, len(recent), len(self.table), self._negatives // 2)
 
     def _similar(self, recent: Rows) -> Rows:
         text = self.table.vectors[:, : self._text_dim]

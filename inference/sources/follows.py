@@ -2,10 +2,8 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from contracts.items import NO_ROW, Rows
-from contracts.statistics import kernel
+from contracts.items import Rows
+from contracts.statistics import kernel, strongest_rows
 from inference.ask import View
 from inference.sources import Shoppers
 
@@ -17,17 +15,9 @@ class Follows:
 
     def propose(self, view: View, limit: int) -> Rows:
         """See ``Source``."""
-        rows = np.full((len(view), limit), NO_ROW, np.int32)
         keys, scores = view.statistics.followers(view.recent, kernel(view.recent.shape[1]), view.nows_ms)
-        shopper, row = np.divmod(keys, len(view.table))
-        known = view.offered[row]
-        shopper, row, scores = shopper[known], row[known], scores[known]
-        order = np.lexsort((row, -scores, shopper))
-        shopper, row = shopper[order], row[order]
-        rank = np.arange(len(shopper)) - np.searchsorted(shopper, shopper)
-        best = rank < limit
-        rows[shopper[best], rank[best]] = row[best]
-        return rows
+        offered = view.offered[keys % len(view.table)]
+        return strongest_rows(keys[offered], scores[offered], len(view), len(view.table), limit)
 
     def explain(self, view: View, shoppers: Shoppers, rows: Rows) -> Sequence[str]:
         """See ``Source``."""
