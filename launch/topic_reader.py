@@ -8,11 +8,12 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from contracts.errors import BrokerUnavailable, TopicsRefused
+from contracts.errors import TopicsRefused
 from contracts.settings import KafkaSettings
 from contracts.topics import Topic
 from streams.admin import partitions_of as partition_count
 from streams.clients import connection
+from streams.login import no_answer
 from streams.names import physical
 from streams.stopping import stop_consumer
 
@@ -31,10 +32,7 @@ async def consumer_of(settings: KafkaSettings) -> AsyncIterator[AIOKafkaConsumer
         await consumer.start()
         yield consumer
     except KafkaError as error:
-        raise BrokerUnavailable(
-            f"Kafka at {settings.bootstrap_servers} does not answer ({type(error).__name__}; "
-            "DAOGOU_KAFKA__BOOTSTRAP_SERVERS or --broker)"
-        ) from error
+        raise no_answer(settings, error) from error
     finally:
         await stop_consumer(consumer)
 

@@ -13,6 +13,7 @@ from contracts.settings import KafkaSettings
 from contracts.topics import Topic
 from streams.admin import TopicState, describe_topics
 from streams.clients import connection
+from streams.login import no_answer
 from streams.names import physical
 from streams.stopping import stop_consumer
 
@@ -53,7 +54,7 @@ class Log:
             await self._consumer.start()
         except KafkaError as error:
             await stop_consumer(self._consumer)
-            raise self._away(error) from error
+            raise no_answer(self._settings, error) from error
         return self
 
     async def __aexit__(
@@ -73,7 +74,7 @@ class Log:
             begins = await self._consumer.beginning_offsets(places)
             ends = await self._consumer.end_offsets(places)
         except KafkaError as error:
-            raise self._away(error) from error
+            raise no_answer(self._settings, error) from error
         return tuple(Span(state.topic, place.partition, begins[place], ends[place]) for place in places)
 
     async def read(self, span: Span) -> AsyncIterator[list[Any]]:
@@ -94,7 +95,7 @@ class Log:
         try:
             return await self._consumer.getmany(place, timeout_ms=POLL_MS, max_records=AT_ONCE)  # type: ignore[no-any-return]
         except KafkaError as error:
-            raise self._away(error) from error
+            raise no_answer(self._settings, error) from error
 
     async def _position(self, place: TopicPartition) -> int:
         return int(await self._consumer.position(place))
@@ -104,9 +105,3 @@ class Log:
         if not state.partitions:
             raise TopicsRefused(f"{state.topic} is missing. Run `daogou topics create`")
         return state
-
-    def _away(self, error: KafkaError) -> BrokerUnavailable:
-        return BrokerUnavailable(
-            f"no Kafka broker answers at {self._settings.bootstrap_servers} "
-            f"({type(error).__name__}; DAOGOU_KAFKA__BOOTSTRAP_SERVERS or --broker)"
-        )

@@ -1,8 +1,13 @@
 """``daogou worker``: one worker process."""
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from launch.options import Broker, RedisUrl, settings_for
+
+if TYPE_CHECKING:
+    from contracts.settings import Settings
 
 app = typer.Typer()
 
@@ -15,33 +20,35 @@ def worker(broker: Broker = "", redis: RedisUrl = "") -> None:
     (DAOGOU_STREAM__BATCH, DAOGOU_MODEL__BUNDLE, ...). Exit status: 0 drained, 1 refused at start, 70 stuck.
     """
     import asyncio
-    import os
-    import sys
 
     import uvloop
 
-    from contracts.metrics import Metrics
-    from launch.health import Health
     from launch.logs import configure
-    from launch.wiring import build_worker
     from streams.preflight import check_worker
-    from streams.watchdog import EXIT_STUCK
 
     settings = settings_for(broker, redis)
     configure(settings.log_json)
     check_worker(settings)
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # first thing: Faust's consumer thread makes its loop by it
+    asyncio.run(_run(settings))
 
-    async def run() -> None:
-        metrics = Metrics()
-        running = build_worker(settings, metrics)
-        if settings.stream.metrics_port:
-            Health(settings.stream.metrics_port, metrics.registry, running.ready.is_set)
-        try:
-            await running.run()
-        finally:
-            if running.overdue:  # its tasks would keep the event loop, and so the process, from ending
-                sys.stderr.flush()
-                os._exit(EXIT_STUCK)
 
-    asyncio.run(run())
+async def _run(settings: "Settings") -> None:
+    import os
+    import sys
+
+    from contracts.metrics import Metrics
+    from launch.health import Health
+    from launch.wiring import build_worker
+    from streams.watchdog import EXIT_STUCK
+
+    metrics = Metrics()
+    running = build_worker(settings, metrics)
+    if settings.stream.metrics_port:
+        Health(settings.stream.metrics_port, metrics.registry, running.ready.is_set)
+    try:
+        await running.run()
+    finally:
+        if running.overdue:  # its tasks would keep the event loop, and so the process, from ending
+            sys.stderr.flush()
+            os._exit(EXIT_STUCK)
