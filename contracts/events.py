@@ -189,6 +189,11 @@ def kind_of(event: Event) -> Kind:
     return KIND_OF[type(event)]
 
 
+def erases(event: Event) -> bool:
+    """Whether an event takes away what is known: it is answered with no slate, and the last one goes."""
+    return isinstance(event, Forget) or (isinstance(event, Consent) and not event.granted)
+
+
 def items_of(event: AnyEvent) -> tuple[ItemId, ...]:
     """The items an event is about, in its order; empty for a search, a consent, a forget."""
     match event:

@@ -2,8 +2,7 @@
 
 import asyncio
 
-from contracts.codec import decode_embedding
-from contracts.errors import BadInput, Refused
+from contracts.errors import Refused
 from contracts.events import EventId, UserId
 from contracts.messages import Slate, Trigger
 from contracts.metrics import Metrics
@@ -15,7 +14,9 @@ from launch.catalogue_files import current_items
 from launch.publish import partition_of
 from launch.topic_reader import read_to_end
 from launch.wiring import build_engine
+from streams.follower import take_vectors
 from streams.names import physical
+from streams.shared import put_changes
 from streams.store import ProfileKey, StatisticsStore, open_statistics, open_store
 
 
@@ -45,14 +46,10 @@ async def slate_now(settings: Settings, user: str, surface: str) -> Slate:
 async def _informed_engine(settings: Settings) -> Engine:
     """An engine that knows what a worker knows: the catalogue, its vectors, what all shoppers taught."""
     engine = await asyncio.to_thread(build_engine, settings, Metrics())
-    for item in (await current_items(settings.kafka)).values():
+    for _, item in sorted((await current_items(settings.kafka)).items()):  # ties go by row: always the same ones
         engine.upsert(item)
     async for record in read_to_end(settings.kafka, EMBEDDINGS):
-        if record.value is not None:
-            try:
-                engine.set_embedding(decode_embedding(record.value))
-            except BadInput:
-                continue  # not ours; a worker embeds the item again
+        take_vectors(engine, [record])
     statistics = open_statistics(settings)
     try:
         await _learn_all(engine, statistics)
@@ -65,7 +62,5 @@ async def _learn_all(engine: Engine, statistics: StatisticsStore) -> None:
     cursor, complete = None, False
     while not complete:
         page = await statistics.changes(cursor)
-        for row in page.followers:
-            engine.statistics.put_followers(row.item, row.followers)
-        engine.statistics.put_trend(page.trend, page.latest_ms)
+        put_changes(engine, page)
         cursor, complete = page.cursor, page.complete

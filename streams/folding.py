@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from contracts.codec import decode_event
 from contracts.errors import BadInput
-from contracts.events import AnyEvent, Consent, EventId, Forget, UserId
+from contracts.events import AnyEvent, EventId, UserId, erases
 from contracts.messages import Trigger
 from contracts.profile import Outcome, Position, Profile, apply
 from streams.store import ProfileKey
@@ -104,14 +104,10 @@ def fold_shopper(key: ProfileKey, loaded: Profile | None, events: Sequence[Decod
             lessons.append(Lesson(before, each.event))
         if profile.answered == each.record.offset:
             last = each
-        erasing = erasing or _erases(each.event)
+        erasing = erasing or erases(each.event)
     version = loaded.version if loaded else 0
     erased = erasing and profile.answered < 0
     return Folded(key, profile, version, tuple(judged), tuple(lessons), last, erased)
-
-
-def _erases(event: AnyEvent) -> bool:
-    return isinstance(event, Forget) or (isinstance(event, Consent) and not event.granted)
 
 
 def trigger_of(each: Decoded) -> Trigger:

@@ -117,7 +117,7 @@ class Follower:
 
     async def _take(self, runs: dict[TopicPartition, list[Any]]) -> None:
         for partition, records in runs.items():
-            take = self._take_items if partition.topic == self._items else _take_vectors
+            take = self._take_items if partition.topic == self._items else take_vectors
             await self._engine.ask(lambda engine, take=take, records=records: take(engine, records))  # type: ignore[misc]
         if runs:
             embedded, known = await self._engine.ask(lambda e: (int(e.table.has_vector.sum()), len(e.table)))
@@ -152,7 +152,8 @@ class Follower:
         return [item for _, item in zip(range(BACKFILL), found, strict=False)]
 
 
-def _take_vectors(engine: Engine, records: Sequence[Any]) -> None:
+def take_vectors(engine: Engine, records: Iterable[Any]) -> None:
+    """Records of the embeddings' topic into the engine; what is not ours is left out."""
     for record in records:
         if record.value:
             with suppress(BadInput):  # not ours; the item waits and is embedded again

@@ -72,13 +72,14 @@ class SharedStatistics:
         for _ in range(most_pages):
             changes = await self._store.changes(self._cursor)
             self._cursor = changes.cursor
-            await self._engine.ask(lambda engine, found=changes: _put(engine, found))  # type: ignore[misc]
+            await self._engine.ask(lambda engine, found=changes: put_changes(engine, found))  # type: ignore[misc]
             if changes.complete:
                 return
             await asyncio.sleep(0)  # a page is some ten milliseconds of work: others have their turn
 
 
-def _put(engine: Engine, changes: Changes) -> None:
+def put_changes(engine: Engine, changes: Changes) -> None:
+    """Show the engine what was read back."""
     for row in changes.followers:
         engine.statistics.put_followers(row.item, row.followers)
     engine.statistics.put_trend(changes.trend, changes.latest_ms)

@@ -14,7 +14,7 @@ from msgspec.structs import asdict
 
 from contracts.codec import decode_event, decode_slate, encode_profile
 from contracts.errors import BadInput, Corrupted
-from contracts.events import ANSWERED, AnyEvent, Consent, Forget, UserId, kind_of
+from contracts.events import ANSWERED, AnyEvent, UserId, erases, kind_of
 from contracts.messages import Trigger
 from contracts.profile import Outcome, Position, Profile, apply
 from contracts.settings import Settings
@@ -138,7 +138,7 @@ class PartitionAudit:
         self._profiles[user], outcome = apply(self._profiles.get(user), position, event)
         self._report.applied += outcome is Outcome.APPLIED
         self._report.duplicates += outcome is Outcome.DUPLICATE
-        if isinstance(event, Forget) or (isinstance(event, Consent) and not event.granted):
+        if erases(event):
             self._forgotten.add(user)
         elif kind_of(event) in ANSWERED:
             self._forgotten.discard(user)
