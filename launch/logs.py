@@ -6,6 +6,7 @@ from time import monotonic
 
 import structlog
 
+OURS = "daogou"
 NOISY = ("aiokafka", "kafka", "faust", "mode")
 SECONDS_APART = 0.5
 
@@ -36,30 +37,36 @@ class RateLimit(logging.Filter):
 
 
 def configure(as_json: bool, level: int = logging.INFO) -> None:
-    """Set up structlog and the standard library's logging alike."""
+    """Set up structlog and the standard library's logging alike.
+
+    Our lines go through the library's handler too: one that cannot be written (a closed pipe) never ends a worker.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    last = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, last] if as_json else [*shared, last],
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: logging.getLogger(OURS),
     )
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *([structlog.processors.format_exc_info] if as_json else []),
-                last,
-            ],
-        )
-    )
+    handler.setFormatter(_formatter(shared, as_json))
     handler.addFilter(RateLimit())
+    logging.getLogger(OURS).setLevel(level)
     logging.getLogger("aiokafka").setLevel(logging.WARNING)
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its errors come back as exceptions, once
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+
+
+def _formatter(shared: list[structlog.typing.Processor], as_json: bool) -> logging.Formatter:
+    last = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            *([structlog.processors.format_exc_info] if as_json else []),
+            last,
+        ],
+    )

@@ -1,16 +1,28 @@
 """The embedded cluster, once for the whole run; each test has its own topics, keys and group on it."""
 
+import logging
 from collections.abc import Iterator
 from uuid import uuid4
 
 import psutil
 import pytest
+import structlog
 
 from contracts.settings import Settings, load_settings
 from launch.embedded import Cluster
 from streams.admin import create_topics
 
 pytest_plugins = ["tests.trained"]
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """A command that runs in this process sets up the logs for its own, captured stderr: not for later tests."""
+    root = logging.getLogger()
+    before = root.handlers[:]
+    yield
+    root.handlers[:] = before
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

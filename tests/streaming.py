@@ -95,19 +95,28 @@ def plain_worker(settings: Settings, metrics: Metrics | None = None, store: Prof
 
 
 @asynccontextmanager
-async def running(worker: Worker) -> AsyncIterator["asyncio.Task[None]"]:
-    """A worker from ready to drained."""
+async def running(worker: Worker) -> AsyncIterator[None]:
+    """A worker from ready to drained. If it ends by itself, so does the test."""
+    test = asyncio.current_task()
+    assert test is not None
     task, ready = asyncio.create_task(worker.run()), asyncio.create_task(worker.ready.wait())
     await asyncio.wait({task, ready}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
     ready.cancel()
     if task.done():
         task.result()
+
+    def ended(_: "asyncio.Task[None]") -> None:
+        test.cancel("the worker ended by itself")
+
+    task.add_done_callback(ended)
     try:
-        yield task
+        yield
     finally:
+        if task.done():
+            task.result()  # why it ended, before everything that followed from it
+        task.remove_done_callback(ended)
         worker.stop()
-        if not task.done():
-            await asyncio.wait_for(task, 20)
+        await asyncio.wait_for(task, 20)
 
 
 class WorkerProcess:

@@ -28,10 +28,10 @@ def up(
         signal.signal(number, signal.default_int_handler)
     base = load_settings()
     with Cluster.start(None if temporary else folder, base.embedded, typer.echo) as cluster:
-        create_topics(load_settings(**cluster.overrides()).kafka)
-        typer.echo(f"\n{NOTICE}\n\n  export DAOGOU_KAFKA__BOOTSTRAP_SERVERS={cluster.bootstrap_servers}")
-        typer.echo(f"  export DAOGOU_REDIS__URL={cluster.redis_url}\n\nCtrl-C stops both.")
         try:
+            create_topics(load_settings(**cluster.overrides()).kafka)
+            typer.echo(f"\n{NOTICE}\n\n  export DAOGOU_KAFKA__BOOTSTRAP_SERVERS={cluster.bootstrap_servers}")
+            typer.echo(f"  export DAOGOU_REDIS__URL={cluster.redis_url}\n\nCtrl-C stops both.")
             cluster.wait()
         except KeyboardInterrupt:
             typer.echo("stopping")

@@ -46,6 +46,13 @@ def test_json_is_one_object_a_line() -> None:
     ]
 
 
+def test_a_closed_pipe_ends_nothing() -> None:
+    cut = "\nimport os\nend, pipe = os.pipe()\nos.close(end)\nos.dup2(pipe, 2)"
+    ending = f"{cut}\nstructlog.get_logger().info('nobody hears it')\nprint('alive')"
+    done = subprocess.run([sys.executable, "-c", PROGRAM + ending, "json"], capture_output=True, text=True, check=True)
+    assert done.stdout == "alive\n"
+
+
 def test_words_for_people_have_no_colours_in_a_file() -> None:
     first = said("words")[0]
     assert "ours" in first
