@@ -39,15 +39,23 @@ class EncoderSize(Struct, frozen=True, kw_only=True):
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """One training run."""
+    """One training run.
+
+    The learning rate rises over ``warmup_steps`` and then falls in a straight line to 0 at the last epoch.
+    ``catalogue_negatives``: retrieval is learned against all items up to so many, against so many drawn ones beyond.
+    """
 
     preset: str = "small"
     seed: int = 0
-    epochs: int = 8
+    epochs: int = 3
     patience: int = 2
     batch: int = 64
     negatives: int = 47
     learning_rate: float = 1e-3
+    warmup_steps: int = 50
+    probability_weight: float = 0.5
+    retrieval_weight: float = 0.3
+    catalogue_negatives: int = 8192
     validation_share: float = 0.1
     threads: int = 1
     ranker: RankerSize = RankerSize()
@@ -61,7 +69,10 @@ PRESETS = {
         encoder=EncoderSize(dim=32, layers=1, vocabulary=800, max_tokens=32, masked_epochs=1, contrastive_epochs=2),
     ),
     "small": Plan(),
-    "base": Plan(preset="base", ranker=RankerSize(dim=128, layers=3, attention_heads=4, delta_dim=32)),
+    "base": Plan(
+        preset="base", epochs=20, patience=4,
+        ranker=RankerSize(dim=128, layers=3, attention_heads=4, delta_dim=32),
+    ),
 }  # fmt: skip
 
 

@@ -10,18 +10,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import AutoModel, BertConfig, BertForMaskedLM
 from transformers.utils import logging
 
-from contracts.errors import Reason, Unacceptable
+from contracts.errors import Reason, Unacceptable, Unreadable
 from contracts.items import text_of
 from contracts.messages import CatalogueItem
 from training.config import EncoderSize
+from training.wordpiece import MASK, PAD, train_tokenizer
 
-SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-PAD, CLS, SEP, MASK = 0, 2, 3, 4
 MASKED_SHARE = 0.15
 BATCH = 64
 TEMPERATURE = 0.05
@@ -45,19 +44,6 @@ class TextEncoder(nn.Module):
         return mean / mean.norm(dim=-1, keepdim=True).clamp(min=1e-6)  # type: ignore[no-any-return]
 
 
-def train_tokenizer(texts: Sequence[str], size: EncoderSize) -> Tokenizer:
-    """WordPiece over the catalogue's text; Chinese characters are words of their own."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(vocab_size=size.vocabulary, special_tokens=list(SPECIAL), show_progress=False)
-    tokenizer.train_from_iterator(texts, trainer)
-    tokenizer.post_processor = processors.BertProcessing(("[SEP]", SEP), ("[CLS]", CLS))
-    tokenizer.enable_truncation(size.max_tokens)
-    tokenizer.enable_padding(pad_id=PAD)
-    return tokenizer
-
-
 def quiet() -> None:
     """Transformers reports what it loads, at length; we say what matters ourselves."""
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
@@ -68,7 +54,7 @@ def pretrain(items: Sequence[CatalogueItem], size: EncoderSize, seed: int, say: 
     """Both steps, from scratch."""
     worded = [item for item in items if text_of(item)]
     texts = [text_of(item) for item in worded] or ["an item without words"]
-    tokenizer = train_tokenizer(texts, size)
+    tokenizer = train_tokenizer(texts, size.vocabulary, size.max_tokens)
     config = BertConfig(
         vocab_size=tokenizer.get_vocab_size(), hidden_size=size.dim, num_hidden_layers=size.layers,
         num_attention_heads=size.attention_heads, intermediate_size=2 * size.dim,
@@ -85,8 +71,12 @@ def load_encoder(folder: Path, max_tokens: int) -> tuple[TextEncoder, Tokenizer]
     """A local BERT-family folder in Hugging Face's form.
 
     Raises:
+        Unreadable: it has no ``config.json`` or no ``tokenizer.json``.
         Unacceptable: weights that are pickles (they can run code); the message says how to convert them.
     """
+    for name in ("config.json", "tokenizer.json"):
+        if not (folder / name).is_file():
+            raise Unreadable(Reason.EMPTY, f"{folder} has no {name}: it is no model folder in Hugging Face's form")
     if not list(folder.glob("*.safetensors")):
         raise Unacceptable(
             Reason.NOT_APPLICABLE,

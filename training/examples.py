@@ -30,11 +30,12 @@ ATTRIBUTED_MS = 3_600_000
 
 
 class Decision(NamedTuple):
-    """When a list was made: who for, as known then, what it showed."""
+    """When a list was made: who for, as known then, what it showed, after how many flushes of the statistics."""
 
     before: Profile
     time_ms: int
     shown: tuple[ItemId, ...] = ()
+    flushes: int = 0
 
 
 class Question(NamedTuple):
@@ -64,6 +65,8 @@ class Replay:
         self._negatives, self._limit, self._text_dim = negatives, history_limit, text_dim
         self._rng = np.random.default_rng([seed, ENTROPY])
         self._decisions: dict[UserId, deque[Decision]] = {}
+        self._flushes = 0
+        self.seen = 0  # events so far
 
     def run(self, events: Sequence[AnyEvent]) -> Iterator[Examples]:
         """Examples in batches of about ``FLUSH`` events, in time order."""
@@ -71,18 +74,20 @@ class Replay:
         heads = heads_of(events)
         asked: list[Question] = []
         for number, event in enumerate(events):
+            self.seen = number + 1
             user = UserId(event.user_id)
             before = self.profiles.get(user)
             if before is not None:
                 asked += self._questions(before, event, heads)
             if isinstance(event, Impression):
-                decision = Decision(before or Profile(user), event.time_ms, items_of(event))
+                decision = Decision(before or Profile(user), event.time_ms, items_of(event), self._flushes)
                 self._decisions.setdefault(user, deque(maxlen=REMEMBERED)).append(decision)
             increments.learn(before, event)
             self.profiles[user] = apply(before, Position("", 0, number), event).profile
             if len(asked) >= FLUSH:
                 yield self._examples(asked)
                 self.statistics.add(increments)
+                self._flushes += 1
                 asked, increments = [], Increments(self.statistics.decay)
         if asked:
             yield self._examples(asked)
@@ -91,12 +96,16 @@ class Replay:
         head = heads.get(kind_of(event))
         if head is None:
             return []
-        return [Question(self._decided(before, event, item), item, head) for item in items_of(event)[:LINES]]
+        return [Question(self._decided(before, event, item, head), item, head) for item in items_of(event)[:LINES]]
 
-    def _decided(self, before: Profile, event: AnyEvent, item: ItemId) -> Decision:
-        """The last list that showed the item, if it is fresh; else the moment of the event itself."""
+    def _decided(self, before: Profile, event: AnyEvent, item: ItemId, head: int) -> Decision:
+        """The last list that showed the item, if it is fresh; else the moment of the event itself.
+
+        What follows a click stands there only as long as the click itself is not in the statistics: they would tell.
+        """
         for decision in reversed(self._decisions.get(before.user_id, ())):
-            if item in decision.shown and event.time_ms - decision.time_ms < ATTRIBUTED_MS:
+            fresh = event.time_ms - decision.time_ms < ATTRIBUTED_MS
+            if fresh and item in decision.shown and (head == 0 or decision.flushes == self._flushes):
                 return decision
         return Decision(before, event.time_ms)
 

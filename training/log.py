@@ -3,18 +3,15 @@
 import gzip
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
-from typing import IO
 
 from msgspec import Struct
 
 from contracts.dialects.dataset import row_to_event, row_to_item
 from contracts.errors import BadInput, Reason, Unreadable
-from contracts.events import AnyEvent, ItemId, items_of
+from contracts.events import AnyEvent, items_of
 from contracts.messages import CatalogueItem
-
-BLOCK = 1 << 20
 
 
 class Log(Struct, frozen=True, kw_only=True):
@@ -74,19 +71,10 @@ def _lines(path: Path) -> Iterable[bytes]:
 
 
 def _digest(*paths: Path | None) -> str:
+    """sha256 over the sha256 of each file's bytes."""
     whole = sha256()
     for path in paths:
         if path is not None:
             with path.open("rb") as file:
-                _update(whole, file)
+                whole.update(file_digest(file, "sha256").digest())
     return whole.hexdigest()
-
-
-def _update(whole: "sha256", file: IO[bytes]) -> None:  # type: ignore[valid-type]
-    while block := file.read(BLOCK):
-        whole.update(block)  # type: ignore[attr-defined]
-
-
-def popularity(events: Iterable[AnyEvent]) -> Counter[ItemId]:
-    """How often each item occurs."""
-    return Counter(item for event in events for item in items_of(event))

@@ -1,6 +1,11 @@
-"""How well answers are ranked among their candidates on the last part of the log, beside what needs no training."""
+"""How well answers are ranked on the last part of the log, beside what needs no training.
 
-from collections.abc import Callable, Sequence
+Two kinds of figures. Lists: the answer among what the sources propose (and what was shown beside it), so harder than a
+random sample and easier than the whole catalogue; they choose the epoch and compare scorers on the same lists, and are
+no measure of quality in the world. Retrieval: the answer among the whole catalogue, nothing sampled.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,53 +14,80 @@ from numpy.typing import NDArray
 from contracts.features import FEATURES
 from training.examples import Examples
 
-Score = Callable[[Examples], NDArray[np.float32]]
 K = 10
+WIDE = 40
+
+Places = NDArray[np.int64]
+
+
+class Ranked(NamedTuple):
+    """``scores`` [B, N] of the lists; ``places`` [B], from 0, of the answers in the whole catalogue."""
+
+    scores: NDArray[np.float32]
+    places: Places
 
 
 class Validation(NamedTuple):
-    """Means over the clicks. The baselines: co-occurrence plus likeness (no training), and the trend."""
+    """Means over the clicks. ``blend``: weighted features without training; ``popularity``: the trend."""
 
     ndcg: float
     hit_rate: float
-    baseline_ndcg: float
+    blend_ndcg: float
+    blend_hit_rate: float
     popularity_ndcg: float
-    examples: int
+    popularity_hit_rate: float
+    retrieval_hit_rate_10: float
+    retrieval_hit_rate_40: float
+    clicks: int
 
     def figures(self) -> dict[str, float]:
         """For the manifest."""
         return {
             "validation_ndcg_at_10": self.ndcg,
             "validation_hit_rate_at_10": self.hit_rate,
-            "validation_features_ndcg_at_10": self.baseline_ndcg,
+            "validation_features_ndcg_at_10": self.blend_ndcg,
+            "validation_features_hit_rate_at_10": self.blend_hit_rate,
             "validation_popularity_ndcg_at_10": self.popularity_ndcg,
-            "validation_examples": float(self.examples),
+            "validation_popularity_hit_rate_at_10": self.popularity_hit_rate,
+            "validation_retrieval_hit_rate_at_10": self.retrieval_hit_rate_10,
+            "validation_retrieval_hit_rate_at_40": self.retrieval_hit_rate_40,
+            "validation_examples": float(self.clicks),
         }
 
 
-def measure(score: Score, batches: Sequence[Examples]) -> Validation:
-    """NDCG@10 and hit rate of the answer among its candidates (the answer and what the sources propose)."""
-    ranks, plain, popular = [], [], []
-    for batch in batches:
-        clicks = batch.heads == 0
-        ranks.append(_ranks(score(batch), batch)[clicks])
-        plain.append(_ranks(_column(batch, "co_occurrence") + _column(batch, "similar_recent"), batch)[clicks])
-        popular.append(_ranks(_column(batch, "trend"), batch)[clicks])
-    ours = np.concatenate(ranks)
+def measure(
+    answer: Callable[[Examples], Ranked], batches: Sequence[Examples], blend: Mapping[str, float]
+) -> Validation:
+    """Over the clicks of ``batches``."""
+    weights = np.array([blend.get(name, 0.0) for name in FEATURES], np.float32)
+    trend = FEATURES.index("trend")
+    found = [_places(answer(batch), batch, batch.features @ weights, batch.features[..., trend]) for batch in batches]
+    model, plain, popular, whole = (np.concatenate(places) for places in zip(*found, strict=True))
     return Validation(
-        _ndcg(ours), float((ours < K).mean()), _ndcg(np.concatenate(plain)), _ndcg(np.concatenate(popular)), len(ours)
-    )
+        ndcg(model), hits(model), ndcg(plain), hits(plain), ndcg(popular), hits(popular),
+        hits(whole), hits(whole, WIDE), len(model),
+    )  # fmt: skip
 
 
-def _column(batch: Examples, name: str) -> NDArray[np.float32]:
-    return batch.features[..., FEATURES.index(name)]
+def _places(
+    ranked: Ranked, batch: Examples, plain: NDArray[np.float32], trend: NDArray[np.float32]
+) -> tuple[Places, ...]:
+    clicks = batch.heads == 0
+    lists = (places_of_answers(scores, batch) for scores in (ranked.scores, plain, trend))
+    return (*(places[clicks] for places in lists), ranked.places[clicks])
 
 
-def _ranks(scores: NDArray[np.float32], batch: Examples) -> NDArray[np.int64]:
-    """Ties are pessimistic; padding is out."""
+def places_of_answers(scores: NDArray[np.float32], batch: Examples) -> Places:
+    """[B], from 0. Ties are pessimistic; padding is out."""
     known = np.where(batch.candidates >= 0, scores, -np.inf)
     return np.asarray((known[:, 1:] >= known[:, :1]).sum(axis=1))
 
 
-def _ndcg(ranks: NDArray[np.int64]) -> float:
-    return float(np.where(ranks < K, 1.0 / np.log2(ranks + 2.0), 0.0).mean()) if len(ranks) else 0.0
+def ndcg(places: Places, k: int = K) -> float:
+    """Mean of 1 / log2(2 + place), 0 beyond the first ``k``."""
+    return float(np.where(places < k, 1.0 / np.log2(places + 2.0), 0.0).mean()) if len(places) else 0.0
+
+
+def hits(places: Places, k: int = K) -> float:
+    """The share of answers among the first ``k``."""
+    return float((places < k).mean()) if len(places) else 0.0

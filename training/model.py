@@ -17,13 +17,17 @@ from contracts.events import Kind
 from contracts.features import FEATURES, GAP_BUCKETS, HEADS
 from training.config import RankerSize
 
+EMBEDDING_STD = 0.3
 NEVER = -1e4  # finite, so that a row without any history has no NaN
 
 
 class Encoded(NamedTuple):
-    """A history after the first layers: ``states`` [B, H, d], ``mask`` [B, H] True where there is an event."""
+    """A history: what goes into each block, ``states`` of [B, H, d], and what comes out of the last.
 
-    states: Tensor
+    ``mask`` [B, H] is True where there is an event.
+    """
+
+    states: tuple[Tensor, ...]
     mask: Tensor
 
 
@@ -107,34 +111,46 @@ class Ranker(nn.Module):
         self.heads = nn.Sequential(nn.Linear(joined, size.dim), nn.GELU(), nn.Linear(size.dim, len(HEADS)))
         self.straight = nn.Linear(len(FEATURES), len(HEADS))
         self.query = nn.Linear(size.dim, vector_dim)
+        for embedding in (self.kind, self.gap, self.place, self.asked):
+            nn.init.normal_(embedding.weight, std=EMBEDDING_STD)
+        self.stretch = math.sqrt(vector_dim)  # a unit vector's numbers are small beside the embeddings'
         self.register_buffer("means", torch.zeros(len(FEATURES)))
         self.register_buffer("scales", torch.ones(len(FEATURES)))
 
-    def tokens(self, vectors: Tensor, kinds: Tensor, gaps: Tensor) -> Tensor:
-        """[B, H, d]: what the blocks read."""
+    def encode(self, vectors: Tensor, kinds: Tensor, gaps: Tensor) -> Encoded:
+        """History [B, H, ...] through all blocks."""
         places = torch.arange(vectors.shape[1], device=vectors.device).flip(0).clamp(max=self.place.num_embeddings - 1)
-        return self.item(vectors) + self.kind(kinds) + self.gap(gaps) + self.place(places)[None]  # type: ignore[no-any-return]
+        mask = kinds > 0
+        states = [self.item(vectors * self.stretch) + self.kind(kinds) + self.gap(gaps) + self.place(places)[None]]
+        for block in self.blocks:
+            states.append(block.history(states[-1], mask))
+        return Encoded(tuple(states), mask)
+
+    def query_of(self, history: Encoded) -> Tensor:
+        """[B, D]: what the shopper looks for, to be dotted with item vectors."""
+        return self.query(self.norm(history.states[-1][:, -1]))  # type: ignore[no-any-return]
+
+    def score(self, history: Encoded, vectors: Tensor, candidates: Tensor, features: Tensor) -> Tensor:
+        """Logits [B, N, heads] of ``candidates`` [B, N, D], each beside the history alone. ``vectors`` as encoded."""
+        c = self.item(candidates * self.stretch) + self.asked.weight[None]
+        for block, x in zip(self.blocks, history.states, strict=False):
+            c = block.candidates(c, x, history.mask)
+        scaled = ((features - self.means) / self.scales).clamp(-8.0, 8.0)
+        near = self._likeness(candidates, vectors, history.mask)
+        joined = torch.cat([self.norm(c), self.features(scaled), scaled, near], -1)
+        return self.heads(joined) + self.straight(scaled)  # type: ignore[no-any-return]
 
     def retrieve(self, vectors: Tensor, kinds: Tensor, gaps: Tensor) -> Tensor:
-        """History [B, H, ...] -> query [B, D], to be dotted with item vectors."""
-        x, mask = self.tokens(vectors, kinds, gaps), kinds > 0
-        for block in self.blocks:
-            x = block.history(x, mask)
-        return self.query(self.norm(x[:, -1]))  # type: ignore[no-any-return]
+        """History [B, H, ...] -> query [B, D]."""
+        return self.query_of(self.encode(vectors, kinds, gaps))
 
     def forward(self, vectors: Tensor, kinds: Tensor, gaps: Tensor, candidates: Tensor, features: Tensor) -> Tensor:
         """History [B, H, ...], candidates [B, N, D], features [B, N, F] -> logits [B, N, heads]."""
-        x, mask = self.tokens(vectors, kinds, gaps), kinds > 0
-        c = self.item(candidates) + self.asked.weight[None]
-        for block in self.blocks:
-            c, x = block.candidates(c, x, mask), block.history(x, mask)
-        scaled = ((features - self.means) / self.scales).clamp(-8.0, 8.0)
-        joined = torch.cat([self.norm(c), self.features(scaled), scaled, self._likeness(candidates, vectors, mask)], -1)
-        return self.heads(joined) + self.straight(scaled)  # type: ignore[no-any-return]
+        return self.score(self.encode(vectors, kinds, gaps), vectors, candidates, features)
 
     def _likeness(self, candidates: Tensor, vectors: Tensor, mask: Tensor) -> Tensor:
         """[B, N, 3]: how like the candidate is to the history: the most, softly the most, on average."""
-        near = self.likeness(candidates) @ self.likeness(vectors).transpose(-1, -2)
+        near = self.likeness(candidates) @ self.likeness(vectors).transpose(-1, -2) * self.stretch
         known = mask[:, None, :]
         count = known.sum(-1).clamp(min=1)
         most = torch.where(known, near, NEVER).amax(-1)

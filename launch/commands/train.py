@@ -22,7 +22,8 @@ def train(
     """Train the encoder and the ranker from a shop's own log.
 
     The log is replayed in time order through the very fold and features that serve, so what is learned is what will
-    be computed live. The last tenth is validation; the best epoch is kept.
+    be computed live. The last tenth is validation; the best epoch is kept. Killed and started again it goes on where
+    it was (from OUT.training) and ends with the same checkpoint.
 
         daogou train events.jsonl.gz items.jsonl.gz --out checkpoint  then  daogou export checkpoint --out bundle
     """
@@ -31,6 +32,8 @@ def train(
     required()
     from msgspec.structs import replace
 
+    from inference.scorers.fallback import BLEND
+    from launch.training_bar import bar
     from training.config import PRESETS
     from training.encoder import quiet
     from training.log import read_log
@@ -43,6 +46,7 @@ def train(
     log = read_log(events, items)
     for reason, count in log.refused.items():
         typer.echo(f"refused {count:,} rows: {reason}")
-    checkpoint = run(log, out, plan, typer.echo, encoder)
+    with bar() as (say, step):
+        checkpoint = run(log, out, plan, say, encoder, BLEND, step)
     figures = ", ".join(f"{figure.name} {figure.value:g}" for figure in checkpoint.facts.metrics)
     typer.echo(f"{out}: {figures}")

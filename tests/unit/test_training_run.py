@@ -1,0 +1,206 @@
+"""A training run: on disk in chunks, killed and gone on with, and what its losses teach."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+from msgspec.structs import replace
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from contracts.errors import Unacceptable, Unreadable
+from contracts.events import CartAdd, Click, Impression, ItemId
+from contracts.features import FEATURES, HEADS
+from contracts.items import ItemTable
+from contracts.messages import CatalogueItem
+from training.chunks import Chunks, write_chunks
+from training.config import PRESETS, RANKER_WEIGHTS, RankerSize
+from training.encoder import load_encoder
+from training.examples import Replay
+from training.log import read_log
+from training.losses import Tensors, listed, probable, retrieved
+from training.model import Ranker
+from training.train import train
+from training.vectors import Vectors
+from training.wordpiece import pieces, train_tokenizer
+
+Weights = dict[str, NDArray[np.float32]]
+START = 1_767_225_600_000
+SECOND = 1000
+PLAN = replace(
+    PRESETS["tiny"],
+    epochs=3,
+    patience=3,
+    encoder=replace(PRESETS["tiny"].encoder, masked_epochs=1, contrastive_epochs=1),
+)
+
+
+def click(user: str, second: int, item: str, event_id: str | None = None) -> Click:
+    """A click so many seconds after the start."""
+    return Click(event_id=event_id or f"e{second}", user_id=user, time_ms=START + second * SECOND, item_id=item)
+
+
+class Killed(Exception):
+    """What stands for a SIGKILL: nothing catches it, nothing is cleaned up."""
+
+
+def kill_after(line: str) -> Callable[[str], None]:
+    """A listener that kills the run once it has said so."""
+
+    def say(text: str) -> None:
+        if text.startswith(line):
+            raise Killed
+
+    return say
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Eight shoppers who go through 24 items, each along a cycle of their own."""
+    folder = tmp_path_factory.mktemp("log")
+    events = [click(f"u{n % 8}", n, f"i{(n // 8 * 5 + n % 8) % 24}") for n in range(900)]
+    items = [CatalogueItem(item_id=f"i{n}", title=f"thing {n}", category=("all", f"c{n % 4}")) for n in range(24)]
+    paths = folder / "events.jsonl", folder / "items.jsonl"
+    paths[0].write_bytes(b"\n".join(msgspec.json.encode(event) for event in events))
+    paths[1].write_bytes(b"\n".join(msgspec.json.encode(item) for item in items))
+    return paths
+
+
+@pytest.mark.parametrize("line", ["900 events", "900 examples", "epoch 1", "epoch 2", "epoch 3"])
+def test_killed_and_started_again_it_ends_the_same(
+    files: tuple[Path, Path], whole: Weights, tmp_path: Path, line: str
+) -> None:
+    said: list[str] = []
+    with pytest.raises(Killed):
+        train(read_log(*files), tmp_path / "out", PLAN, kill_after(line.replace("900 examples", "892 examples")))
+    assert not (tmp_path / "out").exists()
+    train(read_log(*files), tmp_path / "out", PLAN, said.append)
+    assert any(text.startswith("going on") for text in said) == line.startswith("epoch")
+    again = load_file(tmp_path / "out" / RANKER_WEIGHTS)
+    assert all(np.array_equal(whole[name], again[name]) for name in whole)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.fixture(scope="module")
+def whole(files: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Weights:
+    """The weights of a run that nobody killed."""
+    out = tmp_path_factory.mktemp("whole") / "out"
+    train(read_log(*files), out, PLAN, lambda _: None)
+    return load_file(out / RANKER_WEIGHTS)
+
+
+def test_another_plan_begins_anew(files: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        train(read_log(*files), tmp_path / "out", PLAN, kill_after("epoch 1"))
+    said: list[str] = []
+    train(read_log(*files), tmp_path / "out", replace(PLAN, seed=1, epochs=1), said.append)
+    assert not any(text.startswith("going on") for text in said)
+
+
+def table() -> ItemTable:
+    made = ItemTable(4)
+    for number in range(20):
+        made.upsert(CatalogueItem(item_id=f"i{number}", title=f"item {number}", category=("all", f"c{number % 2}")))
+        made.set_vector(ItemId(f"i{number}"), np.full(4, 0.5, np.float32))
+    return made
+
+
+def test_chunks_give_back_what_was_written(tmp_path: Path) -> None:
+    events = [Click(event_id=f"e{n}", user_id=f"u{n % 2}", time_ms=START + n, item_id=f"i{n % 20}") for n in range(600)]
+    batches = list(Replay(table(), 7, 10, 4, 0).run(events))
+    counts: list[int] = []
+    write_chunks(Replay(table(), 7, 10, 4, 0).run(events), tmp_path, counts.append)
+    chunks = Chunks.of(tmp_path)
+    assert (len(chunks), chunks.lengths, counts[-1]) == (len(batches), [len(b.heads) for b in batches], 598)
+    for ours, theirs in zip(chunks, batches, strict=True):
+        for one, two in zip((*ours.history, *ours[1:]), (*theirs.history, *theirs[1:]), strict=True):
+            np.testing.assert_array_equal(one, two)
+    assert np.array_equal(chunks[1:][0].features, batches[1].features)
+
+
+def test_what_follows_a_click_stands_before_the_list_only_if_the_click_is_not_yet_counted() -> None:
+    shown = Impression(event_id="s", user_id="u", time_ms=START + SECOND, items=("i3", "i4"))
+    late = CartAdd(event_id="c", user_id="u", time_ms=START + 9 * SECOND, item_id="i4")
+    first = Click(event_id="a", user_id="u", time_ms=START, item_id="i1")
+    others = [click("other", 2, f"i{n % 20}", f"o{n}") for n in range(300)]
+    replay = Replay(table(), 7, 10, 4, 0)
+    batches = list(replay.run([first, shown, late]))
+    assert batches[-1].times_ms[-1] == shown.time_ms
+    batches = list(Replay(table(), 7, 10, 4, 0).run([first, shown, *others, late]))
+    assert batches[-1].times_ms[-1] == late.time_ms
+
+
+def part(heads: list[int], candidates: list[list[int]]) -> Tensors:
+    """A batch of which only heads and candidates matter."""
+    nothing = torch.zeros(len(heads), 1, dtype=torch.long)
+    rows = torch.tensor(candidates)
+    return Tensors(nothing, nothing, nothing, rows, torch.zeros(*rows.shape, len(FEATURES)), torch.tensor(heads))
+
+
+def test_padding_and_other_heads_do_not_count_in_the_list() -> None:
+    logits = torch.zeros(1, 3, len(HEADS))
+    logits[0, 2] = 50.0  # padding
+    logits[0, 1, 1:] = 50.0  # another head
+    torch.testing.assert_close(listed(logits, part([0], [[5, 6, -1]])), torch.tensor(2.0).log())
+
+
+def test_a_purchase_says_nothing_against_a_click_but_a_click_says_no_purchase_yet() -> None:
+    sure = torch.full((1, 1, len(HEADS)), 20.0)
+    bought = probable(sure, part([2], [[5]]))
+    clicked = probable(sure, part([0], [[5]]))
+    assert bought < 1e-6
+    torch.testing.assert_close(clicked, torch.tensor(40.0 / 3.0))
+
+
+def test_retrieval_against_all_and_against_drawn_items_agree_where_the_answer_stands_out() -> None:
+    vectors = Vectors(torch.eye(12), 2)
+    query, answers = 30.0 * torch.nn.functional.pad(torch.eye(12), (0, 2)), torch.arange(12)
+    for most in (12, 6):
+        assert retrieved(query, vectors, answers, most, torch.Generator().manual_seed(0)) < 1e-6
+    wrong = retrieved(query.roll(1, 0), vectors, answers, 12, torch.Generator())
+    assert wrong > 20.0
+
+
+def test_an_empty_history_and_a_full_one_are_finite_both_ways() -> None:
+    size = RankerSize(dim=16, layers=2, feature_dim=8, history_limit=6)
+    ranker = Ranker(size, 10)
+    kinds = torch.tensor([[0] * 6, [2] * 6])
+    vectors, gaps = torch.randn(2, 6, 10), torch.zeros(2, 6, dtype=torch.long)
+    logits = ranker(vectors, kinds, gaps, torch.randn(2, 5, 10), torch.randn(2, 5, len(FEATURES)))
+    (logits.sum() + ranker.retrieve(vectors, kinds, gaps).sum()).backward()
+    assert torch.isfinite(logits).all()
+    assert all(torch.isfinite(p.grad).all() for p in ranker.parameters() if p.grad is not None)
+
+
+def test_a_diverged_run_stops_and_says_where(files: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(Unacceptable, match=r"the loss is nan at step \d+ of epoch 1: the learning rate \(1e\+38\)"):
+        train(read_log(*files), tmp_path / "out", replace(PLAN, learning_rate=1e38), lambda _: None)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("missing", ["config.json", "tokenizer.json"])
+def test_a_folder_that_is_no_model_is_refused(tmp_path: Path, missing: str) -> None:
+    for name in {"config.json", "tokenizer.json"} - {missing}:
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(Unreadable, match=missing):
+        load_encoder(tmp_path, 32)
+
+
+def test_the_tokenizer_is_the_same_for_the_same_texts() -> None:
+    texts = ["Trail running shoe, waterproof", "Running shorts", "红色连衣裙，夏季新款", "aaaa aaa aaaa"]
+    one, two = (train_tokenizer(texts, 80, 16) for _ in range(2))
+    assert one.to_str() == two.to_str()
+    assert one.encode("Running 红色").tokens == ["[CLS]", "running", "红", "色", "[SEP]"]
+    assert one.encode("zebra").tokens == ["[CLS]", "[UNK]", "[SEP]"]
+    assert (one.get_vocab_size(), len(one.encode("shoe " * 99).ids)) == (len(set(one.get_vocab().values())), 16)
+
+
+def test_pieces_merge_what_occurs_most_first() -> None:
+    found = pieces(Counter({"low": 5, "lower": 2, "newest": 6, "widest": 3}), 100)
+    merged = [piece for piece in found if len(piece.removeprefix("##")) > 1]
+    assert merged[:3] == ["##es", "##est", "##ow"]
+    assert "lower" not in pieces(Counter({"lower": 1}), 100)

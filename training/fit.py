@@ -1,0 +1,174 @@
+"""The ranker fitted to replayed examples: the first part of the log teaches, the last part says when to stop."""
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from msgspec.structs import replace
+from torch import Tensor, nn
+
+from contracts.errors import Reason, Unacceptable
+from training.chunks import Chunks
+from training.config import Plan
+from training.examples import Examples
+from training.losses import losses, of_head, split
+from training.metrics import Ranked, measure
+from training.model import Ranker
+from training.run_folder import Progress, RunFolder
+from training.vectors import Vectors
+
+Say = Callable[[str], None]
+#: Hears what is being done, how much of it is done, and how much there is.
+Step = Callable[[str, int, int], None]
+
+CLIP = 1.0
+SAMPLED_CHUNKS = 50
+LEAST_SCALE = 1e-2
+
+
+class Fitted(NamedTuple):
+    """The best epoch's weights, and its figures on validation."""
+
+    ranker: Ranker
+    vectors: Vectors
+    metrics: dict[str, float]
+
+
+def fit(
+    chunks: Chunks, text: Tensor, plan: Plan, folder: RunFolder, blend: Mapping[str, float], say: Say, step: Step
+) -> Fitted:
+    """Epoch after epoch, each kept in ``folder``. ``blend``: the weighted features that a model has to beat.
+
+    Raises:
+        Unacceptable: there is nothing to learn from, or the loss is no number any more.
+    """
+    at = max(1, round(len(chunks) * (1.0 - plan.validation_share)))
+    learn, check = chunks[:at], chunks[at:] or chunks[-1:]
+    if not learn:
+        raise Unacceptable(Reason.NOT_APPLICABLE, "the log has nothing to learn from: no clicks by returning shoppers")
+    fitting = Fitting(text, plan, learn)
+    kept, progress = folder.load()
+    if kept:
+        fitting.load(kept)
+        say(f"going on after epoch {progress.epochs}")
+    while progress.epochs < plan.epochs and progress.since_best < plan.patience:
+        loss = fitting.epoch(learn, progress.epochs, step)
+        found = measure(fitting.answer, check, blend)
+        progress = fitting.judged(progress, found.ndcg, found.figures())
+        folder.save(fitting.tensors(), progress)
+        say(f"epoch {progress.epochs} of {plan.epochs}: loss {loss:.4f}, NDCG@10 {found.ndcg:.4f} (features alone "
+            f"{found.blend_ndcg:.4f}, popularity {found.popularity_ndcg:.4f})")  # fmt: skip
+    return fitting.best(progress)
+
+
+class Fitting:
+    """A ranker on its way, with all that a later start needs to go on from here."""
+
+    def __init__(self, text: Tensor, plan: Plan, learn: Chunks) -> None:
+        torch.manual_seed(plan.seed)
+        self._plan = plan
+        self.vectors = Vectors(text, plan.ranker.delta_dim)
+        self.ranker = Ranker(plan.ranker, text.shape[1] + plan.ranker.delta_dim)
+        _standardise(self.ranker, learn)
+        self._model = nn.ModuleDict({"ranker": self.ranker, "vectors": self.vectors})
+        self._optimizer = torch.optim.AdamW(self._model.parameters(), lr=plan.learning_rate, weight_decay=0.01)
+        self._best = self._weights()
+
+    def epoch(self, learn: Chunks, number: int, step: Step) -> float:
+        """One pass; the mean loss. What is drawn depends on the seed and the number of the epoch alone."""
+        torch.manual_seed(self._plan.seed * 1_000_003 + number)
+        order = np.random.default_rng([self._plan.seed, number]).permutation(len(learn)).tolist()
+        steps = sum(-(-length // self._plan.batch) for length in learn.lengths)
+        self._model.train()
+        total = 0.0
+        parts = itertools.chain.from_iterable(split(learn[chunk], self._plan.batch) for chunk in order)
+        for done, part in enumerate(parts):
+            loss = losses(self.ranker, self.vectors, part, self._plan, torch.default_generator)
+            if not torch.isfinite(loss):
+                raise Unacceptable(Reason.NOT_APPLICABLE, _diverged(loss.item(), done, number, self._plan))
+            self._descend(loss, number * steps + done, self._plan.epochs * steps)
+            total += loss.item()
+            step(f"epoch {number + 1}: loss {total / (done + 1):.3f}", done + 1, steps)
+        return total / steps
+
+    def _descend(self, loss: Tensor, done: int, of: int) -> None:
+        rate = self._plan.learning_rate * min(1.0, (done + 1) / self._plan.warmup_steps) * (1.0 - done / of)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        self._optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self._model.parameters(), CLIP)
+        self._optimizer.step()
+
+    def answer(self, examples: Examples) -> Ranked:
+        """What the model makes of examples: its lists, and where in the whole catalogue it would find the answers."""
+        self._model.eval()
+        lists, places = [], []
+        with torch.no_grad():
+            for part in split(examples, 256):
+                past = self.vectors(part.history)
+                history = self.ranker.encode(past, part.kinds, part.gaps)
+                logits = self.ranker.score(history, past, self.vectors(part.candidates), part.features)
+                lists.append(of_head(logits, part.heads).numpy())
+                scores = self.ranker.query_of(history) @ self.vectors.whole().T
+                own = scores.gather(1, part.candidates[:, :1])
+                places.append((scores >= own).sum(-1).numpy() - 1)
+        return Ranked(np.concatenate(lists), np.concatenate(places))
+
+    def judged(self, before: Progress, ndcg: float, figures: dict[str, float]) -> Progress:
+        """The progress after one more epoch; its weights are kept if it is the best."""
+        if ndcg <= before.best:
+            return replace(before, epochs=before.epochs + 1, since_best=before.since_best + 1)
+        self._best = self._weights()
+        return Progress(epochs=before.epochs + 1, best=ndcg, figures=figures)
+
+    def best(self, progress: Progress) -> Fitted:
+        """The best epoch so far."""
+        self._model.load_state_dict(self._best)
+        self._model.eval()
+        return Fitted(self.ranker, self.vectors, progress.figures)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything by name: the weights now, the best ones, and the optimizer's moments."""
+        moments = {
+            f"moment.{number}.{name}": value
+            for number, state in self._optimizer.state_dict()["state"].items()
+            for name, value in state.items()
+        }
+        now = {f"now.{name}": value for name, value in self._weights().items()}
+        return now | {f"best.{name}": value for name, value in self._best.items()} | moments
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take up what ``tensors`` gave."""
+        self._model.load_state_dict(_under(tensors, "now."))
+        self._best = _under(tensors, "best.")
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in _under(tensors, "moment.").items():
+            number, moment = name.split(".")
+            state.setdefault(int(number), {})[moment] = value
+        groups = self._optimizer.state_dict()["param_groups"]
+        self._optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {name: value.clone() for name, value in self._model.state_dict().items()}
+
+
+def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _standardise(ranker: Ranker, learn: Sequence[Examples]) -> None:
+    """Means and deviations of the features, from chunks over the whole time."""
+    some = [learn[at] for at in range(0, len(learn), -(-len(learn) // SAMPLED_CHUNKS))]
+    known = np.concatenate([batch.features[batch.candidates >= 0] for batch in some])
+    ranker.means.copy_(torch.from_numpy(known.mean(0)))
+    ranker.scales.copy_(torch.from_numpy(np.maximum(known.std(0), LEAST_SCALE)))
+
+
+def _diverged(loss: float, step: int, epoch: int, plan: Plan) -> str:
+    return (
+        f"the loss is {loss} at step {step} of epoch {epoch + 1}: the learning rate ({plan.learning_rate}) is too "
+        "high, or a feature is not finite"
+    )
