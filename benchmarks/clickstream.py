@@ -59,7 +59,7 @@ class Workers:
         for process in self.processes:
             process.terminate()
         for process in self.processes:
-            process.wait()
+            process.wait(WAIT_SECONDS)
 
 
 def daogou(*words: str) -> subprocess.Popen[bytes]:

@@ -106,7 +106,7 @@ class Engine:
 
         ``degraded`` is why the caller could not ask better, if so.
         """
-        slates = self._answers(asks, degraded) if asks and self.table.count else self._empty(asks)
+        slates = self._answers(asks, degraded) if asks and self.table.count else self._empty(asks, degraded)
         for slate in slates:
             if slate.degraded:
                 self._metrics.degraded.labels(slate.degraded).inc()
@@ -146,8 +146,8 @@ class Engine:
             for b, ask in enumerate(view.asks)
         ]
 
-    def _empty(self, asks: Sequence[Ask]) -> list[Slate]:
-        receipt = Receipt(self.bundle_digest, EMPTY_CATALOGUE)
+    def _empty(self, asks: Sequence[Ask], degraded: str | None) -> list[Slate]:
+        receipt = Receipt(self.bundle_digest, degraded or EMPTY_CATALOGUE)
         return [receipt.slate(ask, self.recommendation_id(ask.trigger.event_id), ()) for ask in asks]
 
     def _most(self, asks: Sequence[Ask]) -> int:

@@ -120,7 +120,7 @@ class Publisher:
     async def publish(self, path: Path, speed: Speed, limit: int | None = None) -> Published:
         """Publish a file. Raises: BrokerUnavailable, TopicsRefused, EnvironmentRefused."""
         published = Published()
-        await asyncio.to_thread(check_topics, self._settings)
+        await asyncio.to_thread(check_topics, self._settings, (CLICKSTREAM,))
         await self._producer.start()
         try:
             await self._publish(events_of(find_events(path), limit, published), speed, published)

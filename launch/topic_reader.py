@@ -3,15 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import chain
+from time import monotonic
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from contracts.errors import TopicsRefused
+from contracts.errors import BrokerUnavailable, TopicsRefused
 from contracts.settings import KafkaSettings
 from contracts.topics import Topic
-from streams.admin import partitions_of as partition_count
 from streams.clients import connection
 from streams.login import no_answer
 from streams.names import physical
@@ -42,7 +43,7 @@ async def partitions_of(consumer: AIOKafkaConsumer, settings: KafkaSettings, top
     name = physical(settings, topic)
     if name not in await consumer.topics():
         raise TopicsRefused(f"{name} is missing. Run `daogou topics create`")
-    return [TopicPartition(name, number) for number in range(partition_count(settings, topic))]
+    return [TopicPartition(name, number) for number in sorted(consumer.partitions_for_topic(name) or ())]
 
 
 async def read_to_end(settings: KafkaSettings, topic: Topic) -> AsyncIterator[Any]:
@@ -51,7 +52,7 @@ async def read_to_end(settings: KafkaSettings, topic: Topic) -> AsyncIterator[An
         partitions = await partitions_of(consumer, settings, topic)
         consumer.assign(partitions)
         await consumer.seek_to_beginning(*partitions)
-        async for record in _until_ends(consumer, await consumer.end_offsets(partitions)):
+        async for record in _until_ends(consumer, await consumer.end_offsets(partitions), settings):
             yield record
 
 
@@ -82,29 +83,39 @@ async def last_of_key(settings: KafkaSettings, topic: Topic, key: bytes) -> Any 
         step = FIRST_STEP_BACK
         while True:
             starts = {p: max(begins[p], ends[p] - step) for p in partitions}
-            found = await _last_between(consumer, starts, ends, key)
+            found = await _last_between(consumer, starts, ends, key, settings)
             if found is not None or starts == begins:
                 return found
             step *= 10
 
 
 async def _last_between(
-    consumer: AIOKafkaConsumer, starts: dict[TopicPartition, int], ends: dict[TopicPartition, int], key: bytes
+    consumer: AIOKafkaConsumer,
+    starts: dict[TopicPartition, int],
+    ends: dict[TopicPartition, int],
+    key: bytes,
+    settings: KafkaSettings,
 ) -> Any | None:
     for partition, offset in starts.items():
         consumer.seek(partition, offset)
     last = None
-    async for record in _until_ends(consumer, ends):
+    async for record in _until_ends(consumer, ends, settings):
         if record.key == key:
             last = record
     return last
 
 
-async def _until_ends(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> AsyncIterator[Any]:
+async def _until_ends(
+    consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int], settings: KafkaSettings
+) -> AsyncIterator[Any]:
+    silent_since = monotonic()
     while any(await asyncio.gather(*(_is_before(consumer, p, end) for p, end in ends.items()))):
-        for records in (await consumer.getmany(timeout_ms=200, max_records=AT_ONCE)).values():
-            for record in records:
-                yield record
+        found = await consumer.getmany(timeout_ms=200, max_records=AT_ONCE)
+        for record in chain.from_iterable(found.values()):
+            yield record
+        silent_since = monotonic() if found else silent_since
+        if monotonic() - silent_since > settings.request_timeout:
+            raise BrokerUnavailable(f"Kafka at {settings.bootstrap_servers} went silent while a topic was read")
 
 
 async def _is_before(consumer: AIOKafkaConsumer, partition: TopicPartition, end: int) -> bool:

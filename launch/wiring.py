@@ -53,7 +53,7 @@ def build_worker(
     room = EngineRoom(engine or build_engine(settings, metrics))
     profiles, counts = store or open_store(settings), statistics or open_statistics(settings)
     progress = Progress()
-    producer = Producer(settings.kafka, progress.waits_for)
+    producer = Producer(settings.kafka, progress.waits)
     burying = Burying(settings, producer, metrics)
     shared = SharedStatistics(counts, room, settings.stream.statistics_interval, progress)
     disk = DiskWaiter(profiles, metrics, progress)

@@ -11,7 +11,7 @@ from yarl import URL
 
 from contracts.settings import Security, Settings
 from contracts.topics import CATALOGUE, CLICKSTREAM
-from streams.batches import STREAM_BUFFER, BatchStream, BatchTransport
+from streams.batches import STREAM_BUFFER, BatchApp, BatchStream, BatchTransport
 from streams.catalogue import CatalogueAgent
 from streams.clients import ssl_context
 from streams.names import physical
@@ -30,7 +30,7 @@ Run = Callable[[Any], Awaitable[None]]
 
 def build_app(settings: Settings, recommender: Recommender, catalogue: CatalogueAgent, progress: Progress) -> faust.App:
     """The app, not started. Nothing is produced through it: agents yield nothing, and have no reply topic."""
-    app = faust.App(
+    app = BatchApp(
         settings.stream.group,
         broker=_brokers(settings),
         broker_credentials=_credentials(settings),

@@ -15,6 +15,7 @@ Why each override is there:
 - ``BatchConsumerThread``: Faust hard-codes a long poll of 1.5 s; aiokafka has one fetch a broker in flight, so a
   drained partition would wait for the poll of the idle ones.
 - ``_restarted``: a re-created topic starts at offset 0 again; Faust would drop its records up to the old position.
+- ``BatchApp._create_directories``: no tables, no folders.
 - ``BatchStream.batches``: gives batches to the agent. An agent that fails ends the process (``streams/app.py``): Faust
   would start it again past the batch that it had in hand.
 
@@ -49,6 +50,7 @@ _CONSUMER = (
 _PRIVATE = (
     (driver.Consumer, _CONSUMER),
     (driver.AIOKafkaConsumerThread, ("_create_worker_consumer",)),
+    (faust.App, ("_create_directories",)),
 )
 for _owner, _names in _PRIVATE:
     for _name in _names:
@@ -196,6 +198,13 @@ class BatchTransport(driver.Transport):
     """Faust's transport with our consumer."""
 
     Consumer = BatchConsumer
+
+
+class BatchApp(faust.App):  # type: ignore[misc,unused-ignore]
+    """Faust's app without its tables' folders, which it makes in the working directory even where there are none."""
+
+    def _create_directories(self) -> None:
+        pass
 
 
 class Batch:

@@ -66,7 +66,7 @@ class DiskWaiter:
             await self._store.on_disk()
         except Unavailable as error:
             log.warning("the store cannot say what is on its disk; nothing is committed", error=str(error))
-            self._progress.waits_for(type(error).__name__)
+            self._progress.waits()
             await asyncio.sleep(BACKOFF)
             return False
         return True

@@ -120,7 +120,7 @@ class Follower:
             take = self._take_items if partition.topic == self._items else take_vectors
             await self._engine.ask(lambda engine, take=take, records=records: take(engine, records))  # type: ignore[misc]
         if runs:
-            embedded, known = await self._engine.ask(lambda e: (int(e.table.has_vector.sum()), len(e.table)))
+            embedded, known = await self._engine.ask(lambda e: (int(e.table.has_vector.sum()), e.table.count))
             self._metrics.items.set(known)
             self._metrics.embedded.set(embedded)
 

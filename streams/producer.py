@@ -36,7 +36,7 @@ class Outgoing(NamedTuple):
 class Producer:
     """Sends many records and returns once every one is acknowledged by all in-sync replicas."""
 
-    def __init__(self, settings: KafkaSettings, waits: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, settings: KafkaSettings, waits: Callable[[], None] = lambda: None) -> None:
         self._settings, self._waits = settings, waits
         self._renewing = asyncio.Lock()
         self._partition = DefaultPartitioner()
@@ -128,7 +128,7 @@ class Producer:
         except TimeoutError:
             answered = False
         if not answered:
-            self._waits("BrokerUnavailable")
+            self._waits()
 
     async def stop(self) -> None:
         """Send what is left and let go."""

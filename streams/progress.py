@@ -19,7 +19,6 @@ class Progress:
         self.in_hand = 0
         self.moved = monotonic()
         self.beat = monotonic()
-        self.waiting_for = ""
         self.unread_since: float | None = None
         self.failure: BaseException | None = None
         self._end = self._committed = 0
@@ -32,7 +31,6 @@ class Progress:
     def works(self) -> None:
         """A batch's effects were done."""
         self.moved = monotonic()
-        self.waiting_for = ""
 
     def finished(self, records: int) -> None:
         """A batch was acked."""
@@ -44,9 +42,8 @@ class Progress:
         self.in_hand -= records
         self.moved = monotonic()
 
-    def waits_for(self, what: str) -> None:
-        """Something that we know is away: waiting for it is no standstill."""
-        self.waiting_for = what
+    def waits(self) -> None:
+        """For something that we know is away, which is no standstill."""
         self.moved = monotonic()
 
     def saw(self, end: int, committed: int) -> None:

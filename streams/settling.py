@@ -80,7 +80,7 @@ class Settler:
             if attempt > self._retries:
                 raise Fenced(f"somebody else keeps writing what this worker owns: {error}") from error
         else:
-            self._progress.waits_for(type(error).__name__)
+            self._progress.waits()
             log.warning("trying again", attempt=attempt, error=str(error))
         await asyncio.sleep(min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** min(attempt, 10)))
 

@@ -5,7 +5,7 @@ of all shoppers, one bit a record and one number a dead letter.
 """
 
 import asyncio
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from msgspec.structs import asdict
 
 from contracts.codec import decode_event, decode_slate, encode_profile
-from contracts.errors import BadInput, Corrupted
+from contracts.errors import BadInput, Corrupted, Reason
 from contracts.events import ANSWERED, AnyEvent, UserId, erases, kind_of
 from contracts.messages import Trigger
 from contracts.profile import Outcome, Position, Profile, apply
@@ -29,7 +29,8 @@ AT_ONCE = 500
 LOOK_AGAIN_SECONDS = 0.25
 
 Say = Callable[[int, int], None]
-Letters = Counter[tuple[int, int]]
+#: Why each record of the clickstream (partition, offset) was dead-lettered, as often as it was.
+Letters = defaultdict[tuple[int, int], list[Reason]]
 
 
 async def verify(settings: Settings, store: ProfileStore, say: Say = lambda _done, _total: None) -> Report:
@@ -78,14 +79,15 @@ def _done(report: Report) -> int:
 
 
 async def _letters(log: Log, report: Report) -> Letters:
-    """How often each record of the clickstream was dead-lettered."""
-    letters: Letters = Counter()
+    letters: Letters = defaultdict(list)
     clickstream = (await log.spans(CLICKSTREAM))[0].topic
     for span in await log.spans(DEAD_LETTERS):
         async for records in log.read(span):
             found = map(decode_letter, records)
-            letters.update((letter.partition, letter.offset) for letter in found if letter.topic == clickstream)
-    report.dead_letters_repeated = letters.total() - len(letters)
+            for letter in found:
+                if letter.topic == clickstream:
+                    letters[letter.partition, letter.offset].append(letter.reason)
+    report.dead_letters_repeated = sum(map(len, letters.values())) - len(letters)
     return letters
 
 
@@ -116,14 +118,17 @@ class PartitionAudit:
         """Account for records of the clickstream, in their order."""
         for record in records:
             self._report.records += 1
-            lettered = (self._span.partition, record.offset) in self._letters
+            reasons = self._letters.get((self._span.partition, record.offset), ())
             try:
                 event = decode_event(record.value, record.key, record.headers, record.timestamp, self._limit)
             except BadInput as error:
-                self._unreadable(record.offset, error, lettered)
+                self._unreadable(record.offset, error, bool(reasons))
                 continue
-            self._report.applied_and_dead_lettered += lettered
-            self._apply(record.offset, event)
+            if set(reasons) <= {Reason.OUTPUT_REFUSED}:  # else it was readable, and broke its batch: never applied
+                self._report.applied_and_dead_lettered += bool(reasons)
+                self._apply(record.offset, event)
+            else:
+                self._report.dead_lettered += 1
 
     def _unreadable(self, offset: int, error: BadInput, lettered: bool) -> None:
         if lettered:

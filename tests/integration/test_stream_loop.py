@@ -94,6 +94,9 @@ async def test_a_record_that_breaks_its_batch_is_found_and_the_rest_goes_on(shop
     quick = shop.model_copy(update={"stream": shop.stream.model_copy(update={"retries": 2})})
     async with running(plain_worker(quick, store=Poisoned(shop))):
         await settled(shop, 100)
+    report = await audit(shop)
+    assert report.clean, report.shown
+    assert (report.applied, report.dead_lettered, report.applied_and_dead_lettered) == (99, 1, 0)
     letters = [decode_letter(record) for record in await letters_of(shop)]
     assert [(letter.offset, letter.reason) for letter in letters] == [(37, Reason.NOT_APPLICABLE)]
     assert "ZeroDivisionError" in letters[0].message
