@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 from contracts.errors import BrokerUnavailable, TopicsRefused
 from contracts.settings import KafkaSettings
 from contracts.topics import Topic
+from streams.admin import partition_count
 from streams.clients import connection
 from streams.login import no_answer
 from streams.names import physical
@@ -43,7 +44,7 @@ async def partitions_of(consumer: AIOKafkaConsumer, settings: KafkaSettings, top
     name = physical(settings, topic)
     if name not in await consumer.topics():
         raise TopicsRefused(f"{name} is missing. Run `daogou topics create`")
-    return [TopicPartition(name, number) for number in sorted(consumer.partitions_for_topic(name) or ())]
+    return [TopicPartition(name, number) for number in range(await asyncio.to_thread(partition_count, settings, topic))]
 
 
 async def read_to_end(settings: KafkaSettings, topic: Topic) -> AsyncIterator[Any]:
