@@ -38,7 +38,8 @@ def trivial_slate(record: Any) -> tuple[bytes, bytes]:
 
 async def send_all(producer: AIOKafkaProducer, topic: str, answers: list[tuple[int, bytes, bytes]]) -> None:
     """Send (partition, key, value) in whole batches and wait until every one is acknowledged."""
-    sent, open_batches = [], {}
+    sent: list[asyncio.Future[Any]] = []
+    open_batches: dict[int, Any] = {}
     for partition, key, value in answers:
         batch = open_batches.get(partition)
         if batch is None or batch.append(key=key, value=value, timestamp=None) is None:

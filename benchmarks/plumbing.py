@@ -92,6 +92,7 @@ async def daogou(settings: Settings, total: int) -> float:
     from aiokafka import AIOKafkaProducer
 
     from streams.app import build_app, tune_interpreter
+    from streams.progress import Progress
 
     producer = AIOKafkaProducer(
         bootstrap_servers=settings.kafka.bootstrap_servers, acks="all", enable_idempotence=True, linger_ms=0,
@@ -99,7 +100,7 @@ async def daogou(settings: Settings, total: int) -> float:
     )  # fmt: skip
     await producer.start()
     work = Answering(producer, total)
-    app = build_app(settings, work, Idle())  # type: ignore[arg-type]
+    app = build_app(settings, work, Idle(), Progress())  # type: ignore[arg-type]
     tune_interpreter()
     app.finalize()
     await app.start()

@@ -34,5 +34,8 @@ def save(name: str, result: Any) -> Path:
     """Write ``docs/benchmarks/<name>.json``."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{name}.json"
-    path.write_bytes(orjson.dumps({**circumstances(), "result": result}, option=orjson.OPT_INDENT_2) + b"\n")
+    path.write_bytes(
+        orjson.dumps({**circumstances(), "result": result}, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY)
+        + b"\n"
+    )
     return path
