@@ -22,6 +22,7 @@ from inference.merge import Merged, merge
 from inference.scorers import Scorer, Scores
 from inference.selectors import Selection, Selector
 from inference.selectors.diverse import Diverse
+from inference.selectors.newcomer import Newcomer
 from inference.sources import Source
 from inference.sources.buy_again import BuyAgain
 from inference.sources.category import Category
@@ -63,7 +64,7 @@ class Pipeline(NamedTuple):
         personal = (Follows(), *learned, Similar(), Category(), BuyAgain(settings.bought_days))
         sources = (*personal, NewArrivals(), Trending())
         filters = (Unavailable(), Met(settings.seen_window, settings.bought_days), Variants())
-        return cls(sources, filters, scorer, Diverse(settings), settings)
+        return cls(sources, filters, scorer, Newcomer(Diverse(settings), settings), settings)
 
     def run(self, view: View, size: int) -> Ranked:
         """All stages, once for the batch. Raises: ModelUnavailable."""

@@ -41,7 +41,7 @@ class EncoderSize(Struct, frozen=True, kw_only=True):
 class Plan(Struct, frozen=True, kw_only=True):
     """One training run.
 
-    The learning rate rises over ``warmup_steps`` and then falls in a straight line to 0 at the last epoch.
+    The learning rate rises over ``warmup_steps`` (at most a tenth of all), then falls in a straight line to 0.
     ``catalogue_negatives``: retrieval is learned against all items up to so many, against so many drawn ones beyond.
     """
 

@@ -25,6 +25,7 @@ Step = Callable[[str, int, int], None]
 
 CLIP = 1.0
 SAMPLED_CHUNKS = 50
+LONGEST_WARMUP = 0.1  # of all steps: a small log has few
 LEAST_SCALE = 1e-2
 
 
@@ -94,7 +95,8 @@ class Fitting:
         return total / steps
 
     def _descend(self, loss: Tensor, done: int, of: int) -> None:
-        rate = self._plan.learning_rate * min(1.0, (done + 1) / self._plan.warmup_steps) * (1.0 - done / of)
+        warmup = min(self._plan.warmup_steps, max(1, round(of * LONGEST_WARMUP)))
+        rate = self._plan.learning_rate * min(1.0, (done + 1) / warmup) * (1.0 - done / of)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._optimizer.zero_grad()

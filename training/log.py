@@ -2,7 +2,7 @@
 
 import gzip
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import file_digest, sha256
 from pathlib import Path
 
@@ -28,10 +28,13 @@ class Log(Struct, frozen=True, kw_only=True):
         return len({event.user_id for event in self.events})
 
 
-def read_log(events: Path, items: Path | None) -> Log:
+def read_log(events: Path, items: Path | None, hold_back: int = 0) -> Log:
     """Read both files (JSONL, gzip or not). Items that only occur in events become items without words.
 
-    Events with equal times keep the order of the file. Raises: Unreadable, where a file is missing or holds nothing.
+    Events with equal times keep the order of the file. ``hold_back``: each shopper's last so many events are left out,
+    for an evaluation that asks for them; their items stay known.
+
+    Raises: Unreadable, where a file is missing or holds nothing.
     """
     refused: Counter[str] = Counter()
     found = sorted(_events(events, refused), key=lambda event: event.time_ms)
@@ -41,7 +44,20 @@ def read_log(events: Path, items: Path | None) -> Log:
     for item in {i for event in found for i in items_of(event)}:
         described.setdefault(item, CatalogueItem(item_id=item))
     ordered = tuple(described[item] for item in sorted(described))
-    return Log(events=tuple(found), items=ordered, digest=_digest(events, items), refused=dict(refused))
+    kept = _without_last(found, hold_back) if hold_back else found
+    return Log(
+        events=tuple(kept), items=ordered, digest=_digest(events, items, hold_back=hold_back), refused=dict(refused)
+    )
+
+
+def _without_last(events: Sequence[AnyEvent], count: int) -> list[AnyEvent]:
+    left = Counter(event.user_id for event in events)
+    kept: list[AnyEvent] = []
+    for event in events:
+        left[event.user_id] -= 1
+        if left[event.user_id] >= count:
+            kept.append(event)
+    return kept
 
 
 def _events(path: Path, refused: Counter[str]) -> Iterator[AnyEvent]:
@@ -70,9 +86,9 @@ def _lines(path: Path) -> Iterable[bytes]:
         raise Unreadable(Reason.EMPTY, f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def _digest(*paths: Path | None) -> str:
-    """sha256 over the sha256 of each file's bytes."""
-    whole = sha256()
+def _digest(*paths: Path | None, hold_back: int) -> str:
+    """sha256 over the sha256 of each file's bytes, and over what was held back, if anything was."""
+    whole = sha256(f"hold back {hold_back}".encode() if hold_back else b"")
     for path in paths:
         if path is not None:
             with path.open("rb") as file:

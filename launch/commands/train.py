@@ -17,6 +17,7 @@ def train(
     epochs: Annotated[int | None, typer.Option(min=1, help="Most epochs of the ranker; it stops by itself.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same checkpoint.")] = 0,
     encoder: Annotated[Path | None, typer.Option(help="A local BERT-family folder, instead of one made here.")] = None,
+    hold_back: Annotated[int, typer.Option(min=0, help="Leave out each shopper's last N events, for `evaluate`.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="Threads of PyTorch.")] = 1,
 ) -> None:
     """Train the encoder and the ranker from a shop's own log.
@@ -43,7 +44,7 @@ def train(
         raise typer.BadParameter(f"{preset!r}; there are {', '.join(PRESETS)}", param_hint="--preset")
     plan = replace(PRESETS[preset], seed=seed, threads=threads, epochs=epochs or PRESETS[preset].epochs)
     quiet()
-    log = read_log(events, items)
+    log = read_log(events, items, hold_back)
     for reason, count in log.refused.items():
         typer.echo(f"refused {count:,} rows: {reason}")
     with bar() as (say, step):

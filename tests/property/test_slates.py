@@ -20,6 +20,7 @@ from inference.ask import View as Batch
 from inference.merge import first_seen, merge
 from inference.nearest import nearest, top_rows
 from inference.selectors.diverse import Diverse
+from inference.selectors.newcomer import HOUR_MS, Newcomer
 
 STOCK = [item(n, stock=n % 4, group=f"g{n // 3}" if n % 2 else None) for n in range(48)]
 
@@ -143,6 +144,26 @@ def test_each_one_of_a_category_costs_the_next_one_some():
     same = {0: ("a",), 1: ("a",), 2: ("b",), 3: ("c",)}
     assert select(values, ["aa"], 4, same, category_penalty=0.1).picks[0].tolist() == [0, 2, 1, 3]
     assert select(values, ["aa"], 4, same, category_penalty=1.0).picks[0].tolist() == [0, 2, 3, 1]
+
+
+@pytest.mark.parametrize(
+    ("hours_old", "picks"),
+    [((1, None), [0, 1, 6]), ((30, 40), [0, 1, 2]), ((-1, None), [0, 1, 6]), ((None, 3), [0, 1, 7])],
+)
+def test_the_last_place_is_for_the_best_of_what_is_new(hours_old, picks):
+    table = ItemTable(1)
+    added = [None] * 6 + list(hours_old)
+    for number, hours in enumerate(added):
+        table.upsert(item(number, added_ms=None if hours is None else NOW_MS - hours * HOUR_MS))
+    view_of_one = Batch([ask(profile_after([]))], ["aa"], table, None)
+    chosen = EngineSettings(category_penalty=0.0, brand_penalty=0.0)
+    values = 8.0 - np.arange(8.0)[None, :]
+    rows = np.arange(8, dtype=np.int32)[None, :]
+    assert Newcomer(Diverse(chosen), chosen).select(view_of_one, rows, values, 3).picks[0].tolist() == picks
+    none = chosen.model_copy(update={"new_hours": 0.0})
+    assert Newcomer(Diverse(none), none).select(view_of_one, rows, values, 3).picks[0].tolist() == [0, 1, 2]
+    first = Newcomer(Diverse(chosen), chosen).select(view_of_one, rows, values[:, ::-1], 3).picks[0].tolist()
+    assert first[:2] == [7, 6], "a new item that earned its place takes nobody else's"
 
 
 @given(st.lists(arrays(np.int32, st.tuples(st.just(3), st.integers(0, 6)), elements=st.integers(-1, 9)), min_size=1))

@@ -1,0 +1,108 @@
+"""What serves is what is measured: the engine's own lists as one more row, candidates, filters, ranker and all."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.bundle import Bundle
+from contracts.events import EventId, ItemId, UserId, View
+from contracts.messages import CatalogueItem, Trigger
+from contracts.profile import Position, Profile, apply
+from contracts.settings import EngineSettings, ModelSettings
+from contracts.statistics import Increments
+from evaluation.metrics import Ranks
+from evaluation.sequences import ItemRow, Log
+from inference.ask import Ask
+from inference.engine import Engine
+
+BATCH = 64
+EMBED_AT_ONCE = 512
+START_MS = 1_704_067_200_000
+STEP_MS = 60_000  # sets without times: one event a minute, so that order is all there is
+NOWHERE = -1
+
+Past = NDArray[np.int32]
+Step = Callable[[str, int, int], None]
+
+
+class Served:
+    """``inference/engine.py`` over a set, having learned the pasts as a worker does. ``bundle`` None: no model."""
+
+    def __init__(
+        self,
+        log: Log,
+        pasts: Sequence[Past],
+        bundle: Bundle | None = None,
+        settings: EngineSettings | None = None,
+        step: Step = lambda what, done, of: None,
+    ) -> None:
+        self.name = f"daogou, bundle {bundle.manifest.name}" if bundle else "daogou, no model"
+        self._ids, self._step = log.items, step
+        self._number = {ItemId(item): number for number, item in enumerate(log.items)}
+        self._engine = Engine(bundle, settings or EngineSettings(), ModelSettings())
+        for item, row in zip(log.items, log.rows, strict=True):
+            self._engine.upsert(_item(item, row))
+        self._embed()
+        self._learn(pasts)
+
+    def _embed(self) -> None:
+        waiting = list(self._engine.waiting())
+        for start in range(0, len(waiting), EMBED_AT_ONCE):
+            self._step("items embedded", start, len(waiting))
+            for embedding in self._engine.embed(waiting[start : start + EMBED_AT_ONCE]):
+                self._engine.set_embedding(embedding)
+
+    def _learn(self, pasts: Sequence[Past]) -> None:
+        for number, past in enumerate(pasts):
+            increments = Increments(self._engine.statistics.decay)
+            profile: Profile | None = None
+            for position, event in self._events(number, past):
+                increments.learn(profile, event)
+                profile = apply(profile, position, event).profile
+            self._engine.statistics.add(increments)
+            self._step("shoppers learned", number + 1, len(pasts))
+
+    def _events(self, number: int, past: Past) -> Iterator[tuple[Position, View]]:
+        """A shopper's past as views, a minute apart."""
+        for place, item in enumerate(past.tolist()):
+            yield Position("", 0, place), View(
+                event_id=f"{number}-{place}", user_id=f"u{number}", time_ms=START_MS + place * STEP_MS,
+                item_id=self._ids[item],
+            )  # fmt: skip
+
+    def lists(self, pasts: Sequence[Past], size: int) -> NDArray[np.int32]:
+        """[B, size]: the items of each shopper's slate, best first, -1 where there are no more. Seen ones are out."""
+        found = np.full((len(pasts), size), NOWHERE, np.int32)
+        for start in range(0, len(pasts), BATCH):
+            self._step("shoppers answered", start, len(pasts))
+            asks = [self._ask(start + b, past, size) for b, past in enumerate(pasts[start : start + BATCH])]
+            for b, slate in enumerate(self._engine.recommend(asks)):
+                seen = set(pasts[start + b].tolist())
+                fresh = [n for n in (self._number[ItemId(each.item_id)] for each in slate.items) if n not in seen]
+                found[start + b, : len(fresh[:size])] = fresh[:size]
+        return found
+
+    def _ask(self, number: int, past: Past, size: int) -> Ask:
+        """Asked for a little more than ``size``, for what the shopper has seen and the engine would show again."""
+        profile = Profile(UserId(f"u{number}"))
+        for position, event in self._events(number, past):
+            profile = apply(profile, position, event).profile
+        trigger = Trigger(
+            event_id=EventId(f"{number}"), topic="", partition=0, offset=len(past),
+            time_ms=START_MS + len(past) * STEP_MS,
+        )  # fmt: skip
+        return Ask(profile, trigger, limit=min(200, size + len(past)))
+
+
+def _item(item_id: str, row: ItemRow | None) -> CatalogueItem:
+    if row is None:
+        return CatalogueItem(item_id=item_id)
+    levels = tuple(level.strip() for level in row.category.split(">") if level.strip())
+    return CatalogueItem(item_id=item_id, title=row.title, category=levels, brand=row.brand)
+
+
+def ranks_in(lists: NDArray[np.int32], targets: NDArray[np.int32], items: int) -> Ranks:
+    """[B]: where each target stands in its list; beyond all ``items`` where it is not in it."""
+    hit = lists == targets[:, None]
+    return np.where(hit.any(axis=1), hit.argmax(axis=1), items).astype(np.int64)
