@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from contracts.bundle import Bundle
 from evaluation.baselines.item_knn import ItemKnn
 from evaluation.baselines.popularity import Popularity
 from evaluation.baselines.transitions import Transitions, Validation, batches, tune, without_seen
+from evaluation.engine_row import Served, Step, ranks_in
 from evaluation.metrics import CUTOFFS, Difference, Quality, Ranks, compare, ndcg, quality, ranks_of
 from evaluation.sequences import Log, Split, attribute_matrix, leave_one_out
 
@@ -28,6 +30,18 @@ class Model(Protocol):
 
     def scores(self, pasts: Sequence[Past]) -> NDArray[np.float32]:
         """[B, items]."""
+
+
+class Answered(NamedTuple):
+    """What one row of the table gave: ``ranks`` [B] of the targets, ``tops`` [B, 50] lists, -1 where they end."""
+
+    name: str
+    ranks: Ranks
+    tops: NDArray[np.int32]
+
+
+Build = Callable[[Log, Split, Sequence[Past], int], Model]
+Row = Callable[[Log, Split, Sequence[Past], int], Answered]
 
 
 class Result(Struct, frozen=True, kw_only=True):
@@ -50,25 +64,48 @@ class Comparison(Struct, frozen=True, kw_only=True):
     results: tuple[Result, ...]
 
 
-def leave_one_out_table(log: Log, progress: Progress, seed: int = 0) -> Comparison:
-    """Fit each baseline on all but the last item, rank every unseen item, find the last one's rank."""
+def leave_one_out_table(log: Log, progress: Progress, seed: int = 0, more: Sequence[Row] = ()) -> Comparison:
+    """Fit each baseline on all but the last item, rank every unseen item, find the last one's rank.
+
+    ``more``: rows beside the baselines.
+    """
     split = leave_one_out(log)
     pasts = [np.append(past, item) for past, item in zip(split.pasts, split.validation, strict=True)]
     results: list[Result] = []
     best: NDArray[np.float64] | None = None
-    for build in (_popularity, _item_knn, _transitions, _with_attributes):
+    for row in (*map(_scored, (_popularity, _item_knn, _transitions, _with_attributes)), *more):
         started = perf_counter()
-        model = build(log, split, pasts, seed)
-        ranks, tops = ranked(model, pasts, split.test)
+        name, ranks, tops = row(log, split, pasts, seed)
         mine = ndcg(ranks, 10)
         gain = None if best is None else compare(mine, best, seed)
-        results.append(_result(model.name, ranks, tops, pasts, len(log.items), perf_counter() - started, gain))
+        results.append(_result(name, ranks, tops, pasts, len(log.items), perf_counter() - started, gain))
         best = mine if best is None or mine.mean() > best.mean() else best
-        progress(f"{model.name}: NDCG@10 {mine.mean():.4f}")
+        progress(f"{name}: NDCG@10 {mine.mean():.4f}")
     return Comparison(
         data=log.name, protocol="leave-one-out, full ranking, seen items removed", shoppers=len(pasts),
         items=len(log.items), seed=seed, results=tuple(results),
     )  # fmt: skip
+
+
+def _scored(build: Build) -> Row:
+    """The row of a model that scores all items."""
+
+    def row(log: Log, split: Split, pasts: Sequence[Past], seed: int) -> Answered:
+        model = build(log, split, pasts, seed)
+        return Answered(model.name, *ranked(model, pasts, split.test))
+
+    return row
+
+
+def served(bundle: Bundle | None, step: Step) -> Row:
+    """The row of what serves: the engine's own lists. A target outside its list counts as never found."""
+
+    def row(log: Log, split: Split, pasts: Sequence[Past], _seed: int) -> Answered:
+        engine = Served(log, pasts, bundle, step=step)
+        tops = engine.lists(pasts, LIST)
+        return Answered(engine.name, ranks_in(tops, split.test, len(log.items)), tops)
+
+    return row
 
 
 def ranked(model: Model, pasts: Sequence[Past], targets: NDArray[np.int32]) -> tuple[Ranks, NDArray[np.int32]]:

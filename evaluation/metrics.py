@@ -62,9 +62,9 @@ def quality(ranks: Ranks, tops: NDArray[np.int32], counts: NDArray[np.int64], k:
     """Everything at one cutoff. ``tops`` [B, >=k] are the lists, ``counts`` [items] the training interactions.
 
     Novelty is the mean self-information in bits (Castells et al., 2011); popularity the mean share of shoppers'
-    interactions that a listed item has, relative to the mean item's.
+    interactions that a listed item has, relative to the mean item's. -1 in ``tops`` is the end of a list.
     """
-    listed, share = tops[:, :k], (counts + 1.0) / (counts + 1.0).sum()
+    listed, share = tops[:, :k][tops[:, :k] >= 0], (counts + 1.0) / (counts + 1.0).sum()
     return Quality(
         k=k,
         hit_rate=float(hit_rate(ranks, k).mean()),

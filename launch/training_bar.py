@@ -8,9 +8,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 
 @contextmanager
-def bar() -> Iterator[tuple[Callable[[str], None], Callable[[str, int, int], None]]]:
+def bar(stderr: bool = False) -> Iterator[tuple[Callable[[str], None], Callable[[str, int, int], None]]]:
     """``say`` a line; ``step`` the bar: what is being done, how much of it is, how much there is."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, stderr=stderr)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f}%"))
     shown = Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal)
     with shown:

@@ -16,26 +16,34 @@ def evaluate(
         Path, typer.Argument(help="A folder with events.jsonl.gz and, if there are any, items.jsonl.gz.")
     ],
     seed: Annotated[int, typer.Option(help="Which shoppers choose the constants, and the bootstrap's draws.")] = 0,
+    bundle: Annotated[
+        Path | None, typer.Option(help="A bundle trained with `train --hold-back 1` on this set.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Rank all items for each shopper's last one, with popularity, item-kNN and the count model.
+    """Rank all items for each shopper's last one, with popularity, item-kNN, the count model and what serves.
 
     Leave-one-out: the last item is the test, the last but one chooses the constants. All items are ranked, seen ones
-    removed, ties against us. The gain is NDCG@10 beside the best row above it, with its 95% interval.
+    removed, ties against us. The gain is NDCG@10 beside the best row above it, with its 95% interval. The
+    last rows are the engine's own lists as a worker makes them, without a model and, if one is given, with the bundle.
 
-        daogou evaluate amazon_beauty
+        daogou evaluate amazon_beauty --bundle bundle
     """
     from rich.console import Console
     from rich.table import Table
 
-    from evaluation.compare import leave_one_out_table
+    from contracts.bundle import open_bundle
+    from evaluation.compare import leave_one_out_table, served
     from evaluation.metrics import best_of
     from evaluation.sequences import read
+    from launch.training_bar import bar
 
     console = Console(stderr=True)
     with console.status("reading"):
         log = read(folder)
-    found = leave_one_out_table(log, console.print, seed)
+    bundles = (None, open_bundle(bundle)) if bundle else (None,)
+    with bar(stderr=True) as (say, step):
+        found = leave_one_out_table(log, say, seed, [served(each, step) for each in bundles])
     if as_json:
         print_json(found)
         return

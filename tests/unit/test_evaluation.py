@@ -11,8 +11,9 @@ from contracts.errors import Unreadable
 from evaluation.baselines.item_knn import ItemKnn
 from evaluation.baselines.popularity import Popularity
 from evaluation.baselines.transitions import Constants, Transitions, recency_matrix, without_seen
-from evaluation.compare import leave_one_out_table, ranked
-from evaluation.metrics import best_of, compare, hit_rate, ndcg, ranks_of, reciprocal_rank
+from evaluation.compare import leave_one_out_table, ranked, served
+from evaluation.engine_row import ranks_in
+from evaluation.metrics import best_of, compare, hit_rate, ndcg, quality, ranks_of, reciprocal_rank
 from evaluation.sequences import attribute_matrix, leave_one_out, read
 
 
@@ -93,3 +94,19 @@ def test_a_bad_line_is_named(tmp_path: Path) -> None:
         file.write('{"user_id": "u", "item_id": "i"}\n{"user_id": 5}\n')
     with pytest.raises(Unreadable, match=r"events\.jsonl\.gz, line 2"):
         read(tmp_path)
+
+
+def test_what_serves_answers_with_its_own_lists(tmp_path: Path) -> None:
+    """Everybody goes around the same circle: the engine, having learned it, puts what comes next first."""
+    log = read(write(tmp_path, cycle()))
+    found = leave_one_out_table(log, lambda _: None, more=[served(None, lambda *_: None)])
+    row = found.results[-1]
+    assert row.model == "daogou, no model"
+    assert best_of(row.qualities, 1).hit_rate > 0.9
+    assert best_of(row.qualities, 10).ndcg > 0.9
+
+
+def test_a_list_that_ends_counts_what_it_has() -> None:
+    lists = np.array([[3, 1, -1], [2, -1, -1]], np.int32)
+    assert ranks_in(lists, np.array([1, 0], np.int32), 9).tolist() == [1, 9]
+    assert quality(np.array([1, 9]), lists, np.ones(5, np.int64), 3).coverage == 3 / 5
