@@ -16,6 +16,11 @@ def evaluate(
         Path, typer.Argument(help="A folder with events.jsonl.gz and, if there are any, items.jsonl.gz.")
     ],
     seed: Annotated[int, typer.Option(help="Which shoppers choose the constants, and the bootstrap's draws.")] = 0,
+    protocol: Annotated[str, typer.Option(help="leave-one-out, or replay: the log in time order.")] = "leave-one-out",
+    freshness: Annotated[str, typer.Option(help="Replay: seconds by which knowledge is held back, by commas.")] = "0",
+    bundle: Annotated[Path | None, typer.Option(help="Replay: the bundle that serves; else the fallback.")] = None,
+    first: Annotated[float, typer.Option("--from", help="Replay: before this share of the log only learn.")] = 0.6,
+    last: Annotated[float, typer.Option("--until", help="Replay: stop at this share of the log.")] = 1.0,
     as_json: Json = False,
 ) -> None:
     """Rank all items for each shopper's last one, with popularity, item-kNN and the count model.
@@ -24,7 +29,20 @@ def evaluate(
     removed, ties against us. The gain is NDCG@10 beside the best row above it, with its 95% interval.
 
         daogou evaluate amazon_beauty
+
+    Replay: the log goes by in time order, and each turn to another item is predicted before it is learned: by daogou
+    with the settings of the environment, by the count model learned live, by what is popular.
+
+        daogou evaluate retailrocket --protocol replay --freshness 0,60,3600,86400
     """
+    if protocol == "replay":
+        from launch.evaluate_replay import Wanted, evaluate_replay
+
+        wanted = Wanted(freshness=freshness, bundle=bundle, first=first, last=last, seed=seed)
+        evaluate_replay(folder, wanted, as_json)
+        return
+    if protocol != "leave-one-out":
+        raise typer.BadParameter(f"{protocol!r}; there are leave-one-out, replay", param_hint="--protocol")
     from rich.console import Console
     from rich.table import Table
 
