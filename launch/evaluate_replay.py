@@ -1,0 +1,122 @@
+"""The body of ``daogou evaluate --protocol replay``, which the benchmark calls as well."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+from msgspec import Struct
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from contracts.bundle import open_bundle
+from contracts.settings import load_settings
+from evaluation.metrics import Difference
+from evaluation.replay import Plan
+from evaluation.replay_table import AtDelay, Progress, ReplayTable, Row, Source, replay_table
+from inference.engine import Engine
+from launch.options import print_json
+from launch.publish import find_events
+from training.log import read_log
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """What the command line asks for. ``freshness``: seconds, separated by commas."""
+
+    freshness: str = "0"
+    bundle: Path | None = None
+    first: float = 0.6
+    last: float = 1.0
+    seed: int = 0
+
+
+def evaluate_replay(folder: Path, wanted: Wanted, as_json: bool) -> None:
+    """Replay, and print the table or JSON."""
+    found = replayed(folder, wanted)
+    if as_json:
+        print_json(found)
+        return
+    console = Console()
+    console.print(_table(found))
+    console.print(_parts(found.delays[0]))
+    served = f"bundle {found.bundle[:12]}" if found.bundle else "no bundle: the fallback scorer"
+    typer.echo(
+        f"{found.data}: {found.turns:,} turns of {found.shoppers:,} shoppers, {found.events:,} events, "
+        f"{found.items:,} items; {served}"
+    )
+
+
+def replayed(folder: Path, wanted: Wanted) -> ReplayTable:
+    """Read the log and replay it with the engine settings of the environment. Raises: Unacceptable, BundleRefused."""
+    settings = load_settings()
+    plan = _plan(wanted, settings.stream.statistics_interval)
+    held = _seconds(wanted.freshness)
+    bundle = open_bundle(wanted.bundle) if wanted.bundle else None
+    events = find_events(folder)
+    items = events.with_name(events.name.replace("events", "items", 1))
+    log = read_log(events, items if items.exists() else None)
+    source = Source(name=folder.name, events=log.events, items=log.items)
+    with _bar() as progress:
+        return replay_table(
+            source, lambda: Engine(bundle, settings.engine, settings.model), held, plan, progress, wanted.seed
+        )
+
+
+def _plan(wanted: Wanted, interval: float) -> Plan:
+    if not 0.0 <= wanted.first < wanted.last <= 1.0:
+        raise typer.BadParameter("shares of the log: 0 <= FROM < UNTIL <= 1", param_hint="--from, --until")
+    return Plan(first=wanted.first, last=wanted.last, flush_ms=round(interval * 1000))
+
+
+def _seconds(text: str) -> list[float]:
+    try:
+        found = [float(part) for part in text.split(",")]
+    except ValueError:
+        found = [-1.0]
+    if not all(0.0 <= seconds < float("inf") for seconds in found):
+        raise typer.BadParameter(
+            f"{text!r}; seconds from 0 on, separated by commas: 0,60,3600", param_hint="--freshness"
+        )
+    return found
+
+
+@contextmanager
+def _bar() -> Iterator[Progress]:
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f}%"))
+    with Bar(*columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda what, done, of: bar.update(task, description=what, completed=done, total=of)
+
+
+def _table(found: ReplayTable) -> Table:
+    table = Table(
+        "held back", "model", "recall@10", "recall@20", "MRR@10", "MRR@20", "daogou's gain in recall@20", "in MRR@20",
+        title=found.protocol,
+    )  # fmt: skip
+    for delay in found.delays:
+        for row in delay.rows:
+            gains = (_interval(row.gain.recall), _interval(row.gain.mrr)) if row.gain else ("", "")
+            table.add_row(f"{delay.held_seconds:g} s", row.model, *_figures(row), *gains)
+        table.add_section()
+    return table
+
+
+def _parts(delay: AtDelay) -> Table:
+    title = f"by what the target was; held back {delay.held_seconds:g} s"
+    table = Table("target", "turns", "model", "recall@10", "recall@20", "MRR@10", "MRR@20", title=title)
+    for share in delay.parts:
+        for row in share.rows:
+            table.add_row(share.part, f"{share.turns:,}", row.model, *_figures(row))
+        table.add_section()
+    return table
+
+
+def _figures(row: Row) -> list[str]:
+    return [f"{f.recall:.4f}" for f in row.figures] + [f"{f.mrr:.4f}" for f in row.figures]
+
+
+def _interval(gain: Difference) -> str:
+    return f"{gain.mean:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]"
