@@ -8,6 +8,7 @@ import re
 from hashlib import sha256
 from pathlib import Path
 from stat import S_ISREG
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -15,6 +16,7 @@ from msgspec import Struct
 from contracts.errors import BundleRefused
 from contracts.events import BundleDigest
 from contracts.features import FEATURES, FEATURES_VERSION, HEADS
+from contracts.precision import Precision, variant_name
 
 MANIFEST = "manifest.json"
 ITEM_ENCODER = "item_encoder.onnx"
@@ -52,14 +54,21 @@ class Graph(Struct, frozen=True, kw_only=True):
     outputs: tuple[Tensor, ...]
 
 
-class Parity(Struct, frozen=True, kw_only=True):
-    """ONNX Runtime against PyTorch on the golden batch."""
+class Parity(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """ONNX Runtime against PyTorch on the golden batch and the edge cases, and what was asked of it.
+
+    ``max_abs_difference`` is at most ``tolerance``; ``rank_correlation`` (the worst list's) and ``top10_kept`` (the
+    mean) are at least ``least_...``.
+    """
 
     file: str
     max_abs_difference: float
     rank_correlation: float
     top10_kept: float
     tolerance: float
+    precision: Precision = Precision.FP32
+    least_rank_correlation: float = 0.0
+    least_top10_kept: float = 0.0
 
 
 class Figure(Struct, frozen=True, kw_only=True):
@@ -87,10 +96,14 @@ class TrainingFacts(Struct, frozen=True, kw_only=True):
     metrics: tuple[Figure, ...] = ()
 
 
-class Manifest(Struct, frozen=True, kw_only=True):
-    """Everything one must know to serve the bundle. ``vector_dim`` = ``text_dim`` + ``delta_dim``."""
+class Manifest(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Everything one must know to serve the bundle. ``vector_dim`` = ``text_dim`` + ``delta_dim``.
+
+    An ``encoder`` makes vectors of texts and no slates: it has no features, no heads, and no history.
+    """
 
     schema: int
+    kind: Literal["recommender", "encoder"] = "recommender"
     name: str
     features_version: int
     features: tuple[str, ...]
@@ -121,6 +134,26 @@ class Bundle(Struct, frozen=True):
     def has(self, name: str) -> bool:
         """Whether the file belongs to the bundle."""
         return any(entry.name == name for entry in self.manifest.files)
+
+    @property
+    def precisions(self) -> frozenset[Precision]:
+        """In which at least one graph lies here; fp32 always."""
+        files = {entry.name for entry in self.manifest.files}
+        found = {p for p in Precision for graph in self.manifest.graphs if variant_name(graph.file, p) in files}
+        return frozenset(found | {Precision.FP32})
+
+    def variant(self, file: str, precision: Precision) -> str:
+        """The file of a graph in a precision; fp32 where export left that one graph out of it.
+
+        Raises: BundleRefused, where no graph at all lies here in that precision.
+        """
+        if precision not in self.precisions:
+            raise BundleRefused(
+                f"{self.folder} has no graph in {precision.value}: export it again with --variants {precision.value}, "
+                "or set DAOGOU_MODEL__PRECISION=fp32"
+            )
+        name = variant_name(file, precision)
+        return name if self.has(name) else file
 
     def read(self, name: str) -> bytes:
         """The bytes of a file, checked against the manifest as they are read. Raises: BundleRefused."""
@@ -183,6 +216,8 @@ def _plain(folder: Path, name: str) -> Path:
 def _check_versions(folder: Path, manifest: Manifest) -> None:
     if manifest.schema != SCHEMA:
         raise BundleRefused(f"{folder}: manifest schema {manifest.schema}; this daogou reads {SCHEMA}")
+    if manifest.kind == "encoder":
+        return
     if (manifest.features_version, manifest.features) != (FEATURES_VERSION, FEATURES):
         raise BundleRefused(
             f"{folder}: made for features version {manifest.features_version}; "

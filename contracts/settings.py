@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.errors import SettingsRefused
+from contracts.precision import Precision
 
 
 class Environment(Enum):
@@ -145,6 +146,8 @@ class ModelSettings(_Section):
     """Folder of the bundle; None: the demo's own."""
     provider: Provider = Provider.CPU
     """cpu or cuda; cuda is asserted."""
+    precision: Precision = Precision.FP32
+    """fp32, fp16 or int8, as the bundle has them; all workers alike, or the items' vectors are of two kinds."""
     threads: Annotated[int, Field(ge=1, le=256)] = 1
     """Threads of one forward."""
 

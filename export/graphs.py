@@ -42,14 +42,14 @@ def write_graph(module: nn.Module, wanted: Wanted, sample: tuple[Tensor, ...], f
     )  # fmt: skip
     if program is None:
         raise RuntimeError(f"torch.onnx.export gave nothing for {wanted.file}")
-    model = _plain(program.model_proto)
+    model = plain(program.model_proto)
     onnx.checker.check_model(model)
     (folder / wanted.file).write_bytes(model.SerializeToString(deterministic=True))
     return _described(wanted.file, model)
 
 
-def _plain(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Without stack traces, paths and notes of the exporter: they differ from machine to machine."""
+def plain(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model without stack traces, paths and notes of the exporter: they differ from machine to machine."""
     del model.metadata_props[:]
     model.doc_string, model.producer_version = "", ""
     graph = model.graph

@@ -32,6 +32,8 @@ def load(bundle: Bundle, settings: EngineSettings, model: ModelSettings) -> Serv
 
     Raises: BundleRefused, EnvironmentRefused.
     """
+    if bundle.manifest.kind == "encoder":
+        raise BundleRefused(f"{bundle.folder} is an encoder: it makes vectors of texts, and no slates")
     check_runtime()
     preload_cuda(model)
     retriever = Model(bundle, RETRIEVER, HISTORY_INPUTS, "query", model)

@@ -30,19 +30,20 @@ class Model:
     """One graph of a bundle, loaded from bytes whose hash was checked. Thread-safe, as ONNX Runtime's ``run`` is.
 
     Raises:
-        BundleRefused: not a graph, a graph with weights outside of it, or one with other inputs or outputs.
+        BundleRefused: not a graph, a graph with weights outside of it, one with other inputs or outputs, or no graph
+            of the bundle in the precision that the settings name.
         EnvironmentRefused: it would not run on the provider that the settings name.
     """
 
     def __init__(self, bundle: Bundle, file: str, inputs: Sequence[str], output: str, settings: ModelSettings) -> None:
-        self._file, self._inputs, self._output = file, tuple(inputs), output
-        self._session = _open(bundle, file, settings)
-        _check_faces(f"{bundle.folder}: {file}", self._session, self._inputs, output)
+        self._file, self._inputs, self._output = bundle.variant(file, settings.precision), tuple(inputs), output
+        self._session = _open(bundle, self._file, settings)
+        _check_faces(f"{bundle.folder}: {self._file}", self._session, self._inputs, output)
         self.provider = self._session.get_providers()[0]
         if self.provider != PROVIDERS[settings.provider]:
             raise EnvironmentRefused(
-                f"{file} should run on {PROVIDERS[settings.provider]} but runs on {self.provider}: install the `gpu` "
-                "extra and a driver, or set DAOGOU_MODEL__PROVIDER=cpu"
+                f"{self._file} should run on {PROVIDERS[settings.provider]} but runs on {self.provider}: install the "
+                "`gpu` extra and a driver, or set DAOGOU_MODEL__PROVIDER=cpu"
             )
 
     def run(self, inputs: Arrays) -> Floats:

@@ -7,8 +7,11 @@ import msgspec
 import pytest
 
 from contracts.bundle import Bundle
+from contracts.precision import Precision
 from launch.shop.files import write_shop
 from launch.shop.shop import Shop
+
+VARIANTS = (Precision.FP16, Precision.INT8)
 
 
 class Trained(NamedTuple):
@@ -35,5 +38,5 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     events, items = folder / "events.jsonl.gz", folder / "items.jsonl.gz"
     plan = msgspec.structs.replace(PRESETS["tiny"], epochs=1)
     train(read_log(events, items), folder / "checkpoint", plan, lambda _: None)
-    bundle = export_bundle(folder / "checkpoint", folder / "bundle", "tiny")
+    bundle = export_bundle(folder / "checkpoint", folder / "bundle", "tiny", variants=VARIANTS)
     return Trained(shop, events, items, folder / "checkpoint", bundle)

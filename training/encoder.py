@@ -74,6 +74,18 @@ def load_encoder(folder: Path, max_tokens: int) -> tuple[TextEncoder, Tokenizer]
         Unreadable: it has no ``config.json`` or no ``tokenizer.json``.
         Unacceptable: weights that are pickles (they can run code); the message says how to convert them.
     """
+    check_model_folder(folder)
+    model = AutoModel.from_pretrained(
+        folder, local_files_only=True, use_safetensors=True, attn_implementation="eager", trust_remote_code=False
+    )
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.enable_truncation(min(max_tokens, int(model.config.max_position_embeddings)))
+    tokenizer.enable_padding(pad_id=int(model.config.pad_token_id or 0))
+    return TextEncoder(model).eval(), tokenizer
+
+
+def check_model_folder(folder: Path) -> None:
+    """Raise: Unreadable, Unacceptable, as ``load_encoder`` does, before anything of the folder is loaded."""
     for name in ("config.json", "tokenizer.json"):
         if not (folder / name).is_file():
             raise Unreadable(Reason.EMPTY, f"{folder} has no {name}: it is no model folder in Hugging Face's form")
@@ -83,13 +95,6 @@ def load_encoder(folder: Path, max_tokens: int) -> tuple[TextEncoder, Tokenizer]
             f"{folder} has no *.safetensors; a pickle (*.bin, *.pt) can run code and is never loaded. Convert it where "
             "you trust it: AutoModel.from_pretrained(FOLDER).save_pretrained(OUT, safe_serialization=True)",
         )
-    model = AutoModel.from_pretrained(
-        folder, local_files_only=True, use_safetensors=True, attn_implementation="eager", trust_remote_code=False
-    )
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    tokenizer.enable_truncation(min(max_tokens, int(model.config.max_position_embeddings)))
-    tokenizer.enable_padding(pad_id=int(model.config.pad_token_id or 0))
-    return TextEncoder(model).eval(), tokenizer
 
 
 def save_encoder(encoder: TextEncoder, tokenizer: Tokenizer, folder: Path) -> None:

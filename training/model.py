@@ -21,13 +21,25 @@ EMBEDDING_STD = 0.3
 NEVER = -1e4  # finite, so that a row without any history has no NaN
 
 
+class Memory(NamedTuple):
+    """A block's history as candidates attend to it, made once for all of them; ``heads`` of ``h = d / heads`` columns.
+
+    ``keys`` [B, heads, H + 1, h + 2], scaled, their last two columns and last row those of ``Attention.candidates``;
+    ``values`` [B, heads, H + 1, h], the last row zeros.
+    """
+
+    keys: Tensor
+    values: Tensor
+
+
 class Encoded(NamedTuple):
-    """A history: what goes into each block, ``states`` of [B, H, d], and what comes out of the last.
+    """A history: what candidates attend to in each block, and ``last`` [B, H, d], what comes out of the last block.
 
     ``mask`` [B, H] is True where there is an event.
     """
 
-    states: tuple[Tensor, ...]
+    memories: tuple[Memory, ...]
+    last: Tensor
     mask: Tensor
 
 
@@ -37,35 +49,47 @@ class Attention(nn.Module):
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
+        self.scale = 1.0 / math.sqrt(dim // heads)
         self.q, self.k, self.v, self.out = (nn.Linear(dim, dim) for _ in range(4))
         self.k.load_state_dict(self.q.state_dict())  # W_k = W_q at first: likeness is attended from the start
 
     def split(self, x: Tensor) -> Tensor:
-        """[B, L, d] -> [B, heads, L, d / heads]."""
-        return x.view(x.shape[0], x.shape[1], self.heads, -1).transpose(1, 2)
+        """[B, L, d] -> [B, L, heads, d / heads]."""
+        return x.view(x.shape[0], x.shape[1], self.heads, -1)
 
-    def history(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Causal, over events only (a padded place sees itself)."""
-        q, k, v = self.split(self.q(x)), self.split(self.k(x)), self.split(self.v(x))
+    def history(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Memory]:
+        """Causal, over events only (a padded place sees itself); and what candidates will attend to."""
+        q, k, v = (self.split(each(x)).transpose(1, 2) for each in (self.q, self.k, self.v))
+        k = k * self.scale
         places = torch.arange(x.shape[1], device=x.device)
         before = places[:, None] >= places[None, :]
         seen = (before[None] & mask[:, None, :]) | (places[:, None] == places[None, :])[None]
-        scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1]) + (~seen[:, None]) * NEVER
-        return self.join(scores.softmax(-1) @ v)
+        scores = q @ k.transpose(-1, -2) + (~seen[:, None]) * NEVER
+        return self.join((scores.softmax(-1) @ v).transpose(1, 2)), self._memory(k, v, mask)
 
-    def candidates(self, c: Tensor, x: Tensor, mask: Tensor) -> Tensor:
-        """Each candidate over the history and itself alone."""
-        q, k, v = self.split(self.q(c)), self.split(self.k(x)), self.split(self.v(x))
-        own_k, own_v = self.split(self.k(c)), self.split(self.v(c))
-        scale = 1.0 / math.sqrt(q.shape[-1])
-        past = q @ k.transpose(-1, -2) * scale + (~mask[:, None, None, :]) * NEVER
-        own = (q * own_k).sum(-1, keepdim=True) * scale
-        weights = torch.cat([past, own], -1).softmax(-1)
-        return self.join(weights[..., :-1] @ v + weights[..., -1:] * own_v)
+    def _memory(self, k: Tensor, v: Tensor, mask: Tensor) -> Memory:
+        """A column that is added to the scores of what is no event; a row and column for a candidate's own score."""
+        hidden = ((~mask) * NEVER)[:, None, :, None].expand(-1, self.heads, -1, -1)
+        keys = nn.functional.pad(torch.cat([k, hidden.to(k.dtype)], -1), (0, 1, 0, 1))
+        own = torch.zeros_like(keys[:1, :1])
+        own[..., -1, -1] = 1.0
+        return Memory(keys + own, nn.functional.pad(v, (0, 0, 0, 1)))
+
+    def candidates(self, c: Tensor, memory: Memory) -> Tensor:
+        """Each candidate over the history and itself alone.
+
+        Its own score is one more column of its query, which only the memory's last key reads, and a one is another,
+        which hides the padding: one product gives all scores, with nothing to add and nothing to join.
+        """
+        q, k, v = (self.split(each(c)) for each in (self.q, self.k, self.v))
+        own = (q * k).sum(-1, keepdim=True) * self.scale
+        asks = torch.cat([q, torch.ones_like(own), own], -1).transpose(1, 2)
+        weights = (asks @ memory.keys.transpose(-1, -2)).softmax(-1)
+        return self.join((weights @ memory.values).transpose(1, 2) + weights[..., -1:].transpose(1, 2) * v)
 
     def join(self, x: Tensor) -> Tensor:
-        """[B, heads, L, d / heads] -> [B, L, d]."""
-        return self.out(x.transpose(1, 2).flatten(-2))  # type: ignore[no-any-return]
+        """[B, L, heads, d / heads] -> [B, L, d]."""
+        return self.out(x.flatten(-2))  # type: ignore[no-any-return]
 
 
 class Block(nn.Module):
@@ -78,13 +102,14 @@ class Block(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(size.dim, 2 * size.dim), nn.GELU(), nn.Linear(2 * size.dim, size.dim))
         self.drop = nn.Dropout(size.dropout)
 
-    def history(self, x: Tensor, mask: Tensor) -> Tensor:
-        """[B, H, d] -> [B, H, d]."""
-        return self._rest(x + self.drop(self.attention.history(self.before(x), mask)))
+    def history(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Memory]:
+        """[B, H, d] -> [B, H, d], and what candidates attend to in this block."""
+        attended, memory = self.attention.history(self.before(x), mask)
+        return self._rest(x + self.drop(attended)), memory
 
-    def candidates(self, c: Tensor, x: Tensor, mask: Tensor) -> Tensor:
+    def candidates(self, c: Tensor, memory: Memory) -> Tensor:
         """[B, N, d], beside the history as it went into this block."""
-        return self._rest(c + self.drop(self.attention.candidates(self.before(c), self.before(x), mask)))
+        return self._rest(c + self.drop(self.attention.candidates(self.before(c), memory)))
 
     def _rest(self, x: Tensor) -> Tensor:
         return x + self.drop(self.mlp(self.after(x)))  # type: ignore[no-any-return]
@@ -121,20 +146,22 @@ class Ranker(nn.Module):
         """History [B, H, ...] through all blocks."""
         places = torch.arange(vectors.shape[1], device=vectors.device).flip(0).clamp(max=self.place.num_embeddings - 1)
         mask = kinds > 0
-        states = [self.item(vectors * self.stretch) + self.kind(kinds) + self.gap(gaps) + self.place(places)[None]]
+        x = self._token(vectors) + self.kind(kinds) + self.gap(gaps) + self.place(places)[None]
+        memories = []
         for block in self.blocks:
-            states.append(block.history(states[-1], mask))
-        return Encoded(tuple(states), mask)
+            x, memory = block.history(x, mask)
+            memories.append(memory)
+        return Encoded(tuple(memories), x, mask)
 
     def query_of(self, history: Encoded) -> Tensor:
         """[B, D]: what the shopper looks for, to be dotted with item vectors."""
-        return self.query(self.norm(history.states[-1][:, -1]))  # type: ignore[no-any-return]
+        return self.query(self.norm(history.last[:, -1]))  # type: ignore[no-any-return]
 
     def score(self, history: Encoded, vectors: Tensor, candidates: Tensor, features: Tensor) -> Tensor:
         """Logits [B, N, heads] of ``candidates`` [B, N, D], each beside the history alone. ``vectors`` as encoded."""
-        c = self.item(candidates * self.stretch) + self.asked.weight[None]
-        for block, x in zip(self.blocks, history.states, strict=False):
-            c = block.candidates(c, x, history.mask)
+        c = self._token(candidates) + self.asked.weight[None]
+        for block, memory in zip(self.blocks, history.memories, strict=True):
+            c = block.candidates(c, memory)
         scaled = ((features - self.means) / self.scales).clamp(-8.0, 8.0)
         near = self._likeness(candidates, vectors, history.mask)
         joined = torch.cat([self.norm(c), self.features(scaled), scaled, near], -1)
@@ -148,14 +175,19 @@ class Ranker(nn.Module):
         """History [B, H, ...], candidates [B, N, D], features [B, N, F] -> logits [B, N, heads]."""
         return self.score(self.encode(vectors, kinds, gaps), vectors, candidates, features)
 
+    def _token(self, vectors: Tensor) -> Tensor:
+        """Stretched by way of the weights, which a runtime does once and not for each item."""
+        return nn.functional.linear(vectors, self.item.weight * self.stretch, self.item.bias)
+
     def _likeness(self, candidates: Tensor, vectors: Tensor, mask: Tensor) -> Tensor:
         """[B, N, 3]: how like the candidate is to the history: the most, softly the most, on average."""
-        near = self.likeness(candidates) @ self.likeness(vectors).transpose(-1, -2) * self.stretch
-        known = mask[:, None, :]
-        count = known.sum(-1).clamp(min=1)
-        most = torch.where(known, near, NEVER).amax(-1)
-        soft = (torch.where(known, near, NEVER).softmax(-1) * near * known).sum(-1)
-        return torch.stack([most.clamp(min=-10.0), soft, (near * known).sum(-1) / count], -1)
+        own, past = self.likeness(candidates), self.likeness(vectors) * self.stretch
+        count = mask.sum(-1).clamp(min=1)[:, None]
+        average = (past * mask[..., None]).sum(1) / count
+        near = own @ past.transpose(-1, -2)
+        known = torch.where(mask[:, None, :], near, NEVER)
+        soft = (known.softmax(-1) * near).sum(-1) * mask.any(-1, keepdim=True)
+        return torch.stack([known.amax(-1).clamp(min=-10.0), soft, (own @ average[..., None])[..., 0]], -1)
 
 
 class Retriever(nn.Module):

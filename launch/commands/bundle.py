@@ -45,7 +45,10 @@ def show(folder: Folder = None, as_json: Json = False) -> None:
     facts = manifest.training
     typer.echo(f"{manifest.name}  {bundle.digest}")
     typer.echo(
-        f"trained on {facts.events:,} events of {facts.shoppers:,} shoppers, {facts.items:,} items, seed {facts.seed}"
+        f"a text encoder: {manifest.text_dim} dimensions, at most {manifest.max_tokens} tokens"
+        if manifest.kind == "encoder"
+        else f"trained on {facts.events:,} events of {facts.shoppers:,} shoppers, {facts.items:,} items, "
+        f"seed {facts.seed}"
     )
     for figure in facts.metrics:
         typer.echo(f"  {figure.name:<36}{figure.value:g}")

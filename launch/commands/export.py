@@ -1,36 +1,78 @@
-"""``daogou export``: a checkpoint in, a verified bundle out."""
+"""``daogou export``: a checkpoint or a text encoder in, a verified bundle out."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from contracts.precision import Precision
+
 app = typer.Typer()
 
 
 @app.command()
 def export(
-    checkpoint: Annotated[Path, typer.Argument(help="A folder that `daogou train` wrote.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="A folder that `daogou train` wrote, or a text encoder's (Hugging Face, sentence-transformers)."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="The bundle's folder; an old one there is replaced.")] = Path("bundle"),
     name: Annotated[str, typer.Option(help="The bundle's name, for people.")] = "daogou",
+    variants: Annotated[
+        str, typer.Option(help="Further precisions, with commas: fp16,int8. fp32 is always there.")
+    ] = "",
 ) -> None:
     """Export to ONNX, compare with PyTorch, and seal the folder with its proof.
 
+    What the folder is, it says itself: `checkpoint.json` is a checkpoint of ours; `modules.json`
+    (sentence-transformers: transformer, pooling by mean or cls, normalisation or none) or `config.json` (Hugging Face:
+    bert, distilbert, roberta, mpnet; mean, of unit length) is a text encoder, which becomes one ONNX file with its
+    tokenizer. Weights are read from *.safetensors, never from pickles.
+
     Refused, with exit status 1 and no bundle, where ONNX Runtime and PyTorch disagree by more than 1e-3 on the golden
-    batch or an edge case. The same checkpoint gives the same digest.
+    batch or an edge case. A variant must keep the order instead (the top 10 and the rank correlation); where it does
+    not, it is left out of the bundle, and so it is said. Serve a variant with DAOGOU_MODEL__PRECISION=int8. The same
+    folder gives the same digest.
     """
+    from launch.training_extra import required
+
+    wanted = _precisions(variants)
+    required()
+    _quiet()
+    bundle = _exported(folder, out, name, wanted)
+    typer.echo(f"{out}: {bundle.digest}")
+
+
+def _exported(folder: Path, out: Path, name: str, variants: tuple[Precision, ...]) -> "Bundle":  # type: ignore[name-defined]  # noqa: F821  loaded where it is used
+    from export.encoders import export_encoder
+    from export.export import export_bundle
+    from export.folders import is_encoder
+    from training.config import CONFIG
+
+    if is_encoder(folder) and not (folder / CONFIG).exists():
+        return export_encoder(folder, out, name, variants, typer.echo)
+    return export_bundle(folder, out, name, typer.echo, variants)
+
+
+def _precisions(names: str) -> tuple[Precision, ...]:
+    known = {p.value: p for p in Precision if p is not Precision.FP32}
+    found = dict.fromkeys(name.strip() for name in names.split(",") if name.strip() not in ("", "fp32"))
+    wrong = [name for name in found if name not in known]
+    if wrong:
+        raise typer.BadParameter(f"{', '.join(wrong)}: known are {', '.join(known)}", param_hint="--variants")
+    return tuple(known[name] for name in found)
+
+
+def _quiet() -> None:
+    """What PyTorch says while it exports is for its developers."""
     import logging
     import warnings
 
-    from launch.training_extra import required
-
-    required()
-    from export.export import export_bundle
     from training.encoder import quiet
 
     quiet()
     warnings.filterwarnings("ignore", module="torch")
     warnings.filterwarnings("ignore", category=UserWarning)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    bundle = export_bundle(checkpoint, out, name, typer.echo)
-    typer.echo(f"{out}: {bundle.digest}")

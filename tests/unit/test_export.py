@@ -1,21 +1,26 @@
 """Export: parity in the manifest, the same digest twice, and refusals that are told apart."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
 import torch
+from onnx import numpy_helper
 
 from contracts.bundle import RANKER, open_bundle
 from contracts.errors import BundleRefused, ExportRefused, Unacceptable
 from contracts.features import RANKER_INPUTS
-from export.export import checked, export_bundle, load_ranker
+from contracts.precision import Precision
+from export.export import export_bundle, load_ranker
 from export.golden import ranker_cases
-from export.graphs import Wanted, write_graph
+from export.graphs import OPSET, Wanted, write_graph
+from export.parity import checked
 from launch.cli import run
-from tests.trained import Trained
+from tests.trained import VARIANTS, Trained
 from training.config import RANKER_WEIGHTS, load_checkpoint
 from training.model import Ranker
 
@@ -23,7 +28,7 @@ WANTED = Wanted(RANKER, RANKER_INPUTS, ("logits",))
 
 
 def test_parity_is_written_and_small(trained: Trained) -> None:
-    parities = trained.bundle.manifest.parity
+    parities = [parity for parity in trained.bundle.manifest.parity if parity.precision is Precision.FP32]
     assert {parity.file for parity in parities} == {"item_encoder.onnx", "retriever.onnx", "ranker.onnx"}
     assert all(parity.max_abs_difference < 1e-4 for parity in parities)
     assert all(parity.rank_correlation > 0.9999 for parity in parities)
@@ -31,7 +36,22 @@ def test_parity_is_written_and_small(trained: Trained) -> None:
 
 
 def test_twice_is_the_same_bundle(trained: Trained, tmp_path: Path) -> None:
-    assert export_bundle(trained.checkpoint, tmp_path / "again", "tiny").digest == trained.bundle.digest
+    """With its variants; and by way of the command line."""
+    words = ["export", str(trained.checkpoint), "--out", str(tmp_path / "again"), "--name", "tiny"]
+    assert run([*words, "--variants", ",".join(variant.value for variant in VARIANTS)]) == 0
+    assert open_bundle(tmp_path / "again").digest == trained.bundle.digest
+
+
+def test_the_manifest_says_what_varies_and_what_made_it(trained: Trained) -> None:
+    graphs = {graph.file: graph for graph in trained.bundle.manifest.graphs}
+    axes = {tensor.name: tensor.axes[:2] for tensor in graphs[RANKER].inputs}
+    assert axes == {
+        "history_vectors": ("shoppers", "history"), "history_kinds": ("shoppers", "history"),
+        "history_gaps": ("shoppers", "history"), "candidate_vectors": ("shoppers", "candidates"),
+        "candidate_features": ("shoppers", "candidates"),
+    }  # fmt: skip
+    assert {graph.opset for graph in graphs.values()} == {OPSET}
+    assert {"torch", "onnx", "onnxruntime"} <= {made.library for made in trained.bundle.manifest.versions}
 
 
 def test_nothing_of_this_machine_is_inside(trained: Trained) -> None:
@@ -63,6 +83,38 @@ def test_a_wrong_export_is_refused(trained: Trained, tmp_path: Path) -> None:
     cases = ranker_cases(dim, checkpoint.plan.ranker.history_limit)
     write_graph(Wrong(ranker).eval(), WANTED, cases[0], tmp_path)
     with pytest.raises(ExportRefused, match=r"ranker\.onnx differs from PyTorch by up to 0\.01"):
+        checked(ranker, WANTED, cases, tmp_path)
+
+
+def perturbed(model: onnx.ModelProto) -> None:
+    """The largest matrix of weights, a little off."""
+    weights = max(model.graph.initializer, key=lambda tensor: len(tensor.raw_data))
+    values = numpy_helper.to_array(weights)
+    noise = np.random.default_rng(0).normal(0, 0.05, values.shape).astype(np.float32)
+    weights.CopyFrom(numpy_helper.from_array(values + noise, weights.name))
+
+
+def straightened(model: onnx.ModelProto) -> None:
+    """Another activation than the one that was trained."""
+    for node in model.graph.node:
+        if node.op_type == "Gelu":
+            node.op_type = "Relu"
+            del node.attribute[:]
+
+
+@pytest.mark.parametrize("wrong", [perturbed, straightened])
+def test_a_file_that_was_changed_after_it_was_written_is_refused(
+    trained: Trained, tmp_path: Path, wrong: Callable[[onnx.ModelProto], None]
+) -> None:
+    checkpoint = load_checkpoint(trained.checkpoint)
+    cases = ranker_cases(checkpoint.text_dim + checkpoint.plan.ranker.delta_dim, 12)
+    ranker = load_ranker(trained.checkpoint, checkpoint)
+    model = onnx.load_model_from_string(trained.bundle.read(RANKER))
+    onnx.save_model(model, tmp_path / RANKER)
+    checked(ranker, WANTED, cases, tmp_path)
+    wrong(model)
+    onnx.save_model(model, tmp_path / RANKER)
+    with pytest.raises(ExportRefused, match=r"ranker\.onnx differs from PyTorch"):
         checked(ranker, WANTED, cases, tmp_path)
 
 

@@ -1,0 +1,99 @@
+"""The matrix products that a slate's ranking cannot do without, as a graph of nothing else: the floor of its time.
+
+Shapes are those of ``training/model.py``. Each product has inputs of its own, so that no two can be merged, and its
+weights are constants, so that ONNX Runtime packs them as it does the model's.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from onnx import TensorProto, helper, numpy_helper
+
+from contracts.features import FEATURES, HEADS
+from training.config import RankerSize
+
+
+class Product(NamedTuple):
+    """[batch, m, k] x [batch, k, n]; ``weights``: the right side is constant, and the batch is 1."""
+
+    m: int
+    k: int
+    n: int
+    batch: int = 1
+    weights: bool = True
+
+    @property
+    def flops(self) -> int:
+        return 2 * self.batch * self.m * self.k * self.n
+
+
+def products(size: RankerSize, vector_dim: int, history: int, candidates: int) -> list[Product]:
+    """One shopper's: the history through all blocks but the last, whose answer nobody reads; candidates through all."""
+    joined = size.dim + size.feature_dim + len(FEATURES) + 3
+    return [
+        *(Product(rows, vector_dim, size.dim) for rows in (history, candidates) for _ in ("item", "likeness")),
+        *(one for layer in range(size.layers) for one in _block(size, history, candidates, layer == size.layers - 1)),
+        Product(candidates, size.dim, history, weights=False),
+        Product(candidates, len(FEATURES), size.feature_dim),
+        Product(candidates, joined, size.dim),
+        Product(candidates, size.dim, len(HEADS)),
+        Product(candidates, len(FEATURES), len(HEADS)),
+    ]
+
+
+def _block(size: RankerSize, history: int, candidates: int, last: bool) -> Iterator[Product]:
+    head = size.dim // size.attention_heads
+    yield from (Product(history, size.dim, size.dim) for _ in ("k", "v"))
+    yield from (Product(candidates, size.dim, size.dim) for _ in ("q", "k", "v", "out"))
+    if not last:
+        yield from (Product(history, size.dim, size.dim) for _ in ("q", "out"))
+    for rows in (candidates,) if last else (candidates, history):
+        yield Product(rows, head, history, size.attention_heads, weights=False)
+        yield Product(rows, history, head, size.attention_heads, weights=False)
+        yield Product(rows, size.dim, 2 * size.dim)
+        yield Product(rows, 2 * size.dim, size.dim)
+
+
+class Floor:
+    """All products in one session on one thread, their outputs bound, so that nothing is copied or allocated."""
+
+    def __init__(self, wanted: list[Product]) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1
+        self._session = ort.InferenceSession(_graph(wanted), options, providers=["CPUExecutionProvider"])
+        self._binding = self._session.io_binding()
+        rng = np.random.default_rng(0)
+        for one in self._session.get_inputs():
+            value = ort.OrtValue.ortvalue_from_numpy(rng.standard_normal(one.shape).astype(np.float32))
+            self._binding.bind_ortvalue_input(one.name, value)
+        for one in self._session.get_outputs():
+            value = ort.OrtValue.ortvalue_from_numpy(np.zeros(one.shape, np.float32))
+            self._binding.bind_ortvalue_output(one.name, value)
+
+    def run(self) -> None:
+        self._session.run_with_iobinding(self._binding)
+
+
+def _graph(wanted: list[Product]) -> bytes:
+    rng = np.random.default_rng(0)
+    nodes, inputs, outputs, constants = [], [], [], []
+    for i, one in enumerate(wanted):
+        batch = [] if one.weights else [one.batch]
+        inputs.append(_tensor(f"a{i}", [*batch, one.m, one.k]))
+        outputs.append(_tensor(f"c{i}", [*batch, one.m, one.n]))
+        if one.weights:
+            weights = rng.standard_normal((one.k, one.n)).astype(np.float32)
+            constants.append(numpy_helper.from_array(weights, f"b{i}"))
+        else:
+            inputs.append(_tensor(f"b{i}", [*batch, one.k, one.n]))
+        nodes.append(helper.make_node("MatMul", [f"a{i}", f"b{i}"], [f"c{i}"]))
+    graph = helper.make_graph(nodes, "products", inputs, outputs, constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    return bytes(model.SerializeToString())
+
+
+def _tensor(name: str, shape: list[int]) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)

@@ -1,0 +1,25 @@
+"""A folder that is there whole or not at all, and what every manifest says of its makers."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+#: Whose versions stand in the manifest.
+LIBRARIES = ("numpy", "onnx", "onnxruntime", "onnxscript", "safetensors", "tokenizers", "torch", "transformers")
+
+
+@contextmanager
+def replaced(out: Path) -> Iterator[Path]:
+    """An empty folder beside ``out``, which takes its place at the end, unless there was an error."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_name(f"{out.name}.{uuid4().hex[:8]}.part")
+    part.mkdir()
+    try:
+        yield part
+        if out.exists():
+            shutil.rmtree(out)
+        part.rename(out)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)

@@ -1,0 +1,113 @@
+"""A graph in fp16 and in int8, as files beside the one in fp32, each with a gate of its own.
+
+fp16 is a format for GPUs: inputs and outputs stay fp32, a CPU is no faster with it. int8 quantizes the weights of
+matrix products by output channel once, and their inputs at each run by the greatest number in them (ONNX Runtime's
+dynamic quantization): a score then depends a little on who else is in the batch.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import onnx
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnxruntime.transformers.float16 import convert_float_to_float16
+
+from contracts.bundle import Graph, Parity
+from contracts.precision import Precision, variant_name
+from export.graphs import plain, write_graph
+from export.parity import Planned, checked, compare, feeds, open_session, shortfall
+
+ROUNDS = 5
+PAYS = 0.95  # of the time in fp32; less than a twentieth is noise
+
+Say = Callable[[str], None]
+
+
+def write_planned(
+    planned: Planned, folder: Path, variants: Sequence[Precision], say: Say
+) -> tuple[Graph, tuple[Parity, ...]]:
+    """Write a graph and its variants, and prove each. Raises: ExportRefused, where fp32 is not PyTorch's answer.
+
+    A variant that fails its gate is left out, and so it is said. Times are for whoever reads the output: they are of
+    this machine, so nothing depends on them and none is written down.
+    """
+    file = planned.wanted.file
+    say(f"exporting {file}")
+    graph = write_graph(planned.module, planned.wanted, planned.cases[0], folder)
+    parity = checked(planned.module, planned.wanted, planned.cases, folder)
+    say(f"{file}: at most {parity.max_abs_difference:.1e} from PyTorch, top 10 kept {parity.top10_kept:.0%}")
+    proved = [_variant(planned, folder, precision, say) for precision in variants]
+    return graph, (parity, *(found for found in proved if found))
+
+
+def _variant(planned: Planned, folder: Path, precision: Precision, say: Say) -> Parity | None:
+    file = write_variant(folder, planned.wanted.file, precision)
+    parity = compare(planned, folder, precision)
+    lacking = shortfall(parity)
+    if lacking:
+        (folder / file).unlink()
+        say(f"{file}: LEFT OUT, it {lacking}; serving uses {planned.wanted.file} for it")
+        return None
+    say(
+        f"{file}: at most {parity.max_abs_difference:.1e} from PyTorch, rank correlation "
+        f"{parity.rank_correlation:.4f}, top 10 kept {parity.top10_kept:.1%}; {_times(planned, folder, file)}"
+    )
+    return parity
+
+
+def write_variant(folder: Path, file: str, precision: Precision) -> str:
+    """Convert a written fp32 graph; the new file's name."""
+    convert = {Precision.FP16: _fp16, Precision.INT8: _int8}[precision]
+    model = plain(convert(onnx.load_model(folder / file)))
+    name = variant_name(file, precision)
+    (folder / name).write_bytes(model.SerializeToString(deterministic=True))
+    return name
+
+
+def _fp16(model: onnx.ModelProto) -> onnx.ModelProto:
+    converted: onnx.ModelProto = convert_float_to_float16(model, keep_io_types=True)
+    return converted
+
+
+def _int8(model: onnx.ModelProto) -> onnx.ModelProto:
+    del model.graph.value_info[:]  # the exporter's shapes are not the quantizer's
+    onnx.helper.set_model_props(model, {"onnx.quant.pre_process": "onnxruntime.quant"})  # or it warns that they lack
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "int8.onnx"
+        quantize_dynamic(
+            model, path, op_types_to_quantize=["MatMul", "Gemm"], per_channel=True, weight_type=QuantType.QInt8,
+            nodes_to_exclude=_last_products(model.graph),
+        )  # fmt: skip
+        return onnx.load_model(path)
+
+
+def _last_products(graph: onnx.GraphProto) -> list[str]:
+    """The products whose sum is the output: quantized, they would move every score by a constant."""
+    makers = {output: node for node in graph.node for output in node.output}
+    waiting, found = [output.name for output in graph.output], []
+    while waiting:
+        node = makers.get(waiting.pop())
+        if node is not None and node.op_type in ("MatMul", "Gemm"):
+            found.append(node.name)
+        elif node is not None and node.op_type == "Add":
+            waiting.extend(node.input)
+    return found
+
+
+def _times(planned: Planned, folder: Path, file: str) -> str:
+    fp32, own = (_milliseconds(planned, folder / name) for name in (planned.wanted.file, file))
+    verdict = "" if own < PAYS * fp32 else ": DOES NOT PAY on this CPU"
+    return f"{own:.1f} ms a batch where fp32 takes {fp32:.1f}{verdict}"
+
+
+def _milliseconds(planned: Planned, path: Path) -> float:
+    """The largest case on one thread, the fastest of some rounds after one to warm up."""
+    inputs = feeds(planned.wanted, max(planned.cases, key=lambda case: sum(tensor.numel() for tensor in case)))
+    session, times = open_session(path), []
+    for _ in range(ROUNDS + 1):
+        started = time.perf_counter()
+        session.run(None, inputs)
+        times.append(time.perf_counter() - started)
+    return 1000 * min(times[1:])
