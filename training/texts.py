@@ -61,20 +61,23 @@ def split(said: Iterable[Said]) -> tuple[Corpus, Corpus]:
     for each in said:
         parts[_held_out(each.product or each.text)].append(each)
     kept = {each.text for each in parts[1]}
-    return _corpus([each for each in parts[0] if each.text not in kept]), _corpus(parts[1])
+    return _corpus([each for each in parts[0] if each.text not in kept], None), _corpus(parts[1], 1)
 
 
 def _held_out(key: str) -> bool:
     return int.from_bytes(sha256(key.encode()).digest()[:8], "big") % HELD_OUT_PARTS == 0
 
 
-def _corpus(said: Sequence[Said]) -> Corpus:
-    """Each text of a product is paired with its next one; a title that is all of the product's text with none."""
+def _corpus(said: Sequence[Said], most: int | None) -> Corpus:
+    """Each text of a product is paired with its next one, ``most`` pairs a product; one that stands alone with none.
+
+    Held out there is one pair a product: each pair's rivals are then other products' texts.
+    """
     products: defaultdict[str, dict[str, None]] = defaultdict(dict)
     for each in said:
         if each.product:
             products[each.product][each.text] = None
-    pairs = [pair for texts in products.values() for pair in pairwise(texts)]
+    pairs = [pair for texts in products.values() for pair in list(pairwise(texts))[:most]]
     return Corpus(list(dict.fromkeys(each.text for each in said)), pairs)
 
 

@@ -69,6 +69,13 @@ def test_a_held_out_text_is_nowhere_learned_from() -> None:
     assert not {text for pair in learn.pairs for text in pair} & set(held.texts)
 
 
+def test_a_held_out_product_has_one_pair_so_that_its_rivals_are_others() -> None:
+    many = [Said(f"p{product}", f"text {number} of {product}") for product in range(40) for number in range(4)]
+    learn, held = split(many)
+    assert len(held.pairs) == len(held.texts) // 4 > 0
+    assert len(learn.pairs) == 3 * len(learn.texts) // 4
+
+
 def test_files_are_read_and_bad_ones_named(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text('{"item_id":"a","title":"红色","brand":"Norden"}\n{"text":"fine"}\n')
     (tmp_path / "lines.txt").write_text("one\n\none\n")
