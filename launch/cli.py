@@ -35,6 +35,7 @@ COMMANDS = {
     "dead-letters": Entry("dead_letters", "List, show and redrive what could not be processed."),
     "lag": Entry("lag", "Show how far the workers are behind."),
     "train": Entry("train", "Train a model from events and items."),
+    "pretrain": Entry("pretrain", "Pretrain a text encoder on your own texts, for `train --encoder`."),
     "export": Entry("export", "Turn a checkpoint into a verified ONNX bundle."),
     "evaluate": Entry("evaluate", "Compare recommenders on a public data set."),
     "bundle": Entry("bundle", "Verify a bundle, or show what is in it."),

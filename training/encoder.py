@@ -19,7 +19,7 @@ from contracts.errors import Reason, Unacceptable, Unreadable
 from contracts.items import text_of
 from contracts.messages import CatalogueItem
 from training.config import EncoderSize
-from training.wordpiece import MASK, PAD, train_tokenizer
+from training.wordpiece import PAD, train_tokenizer
 
 MASKED_SHARE = 0.15
 BATCH = 64
@@ -55,16 +55,21 @@ def pretrain(items: Sequence[CatalogueItem], size: EncoderSize, seed: int, say: 
     worded = [item for item in items if text_of(item)]
     texts = [text_of(item) for item in worded] or ["an item without words"]
     tokenizer = train_tokenizer(texts, size.vocabulary, size.max_tokens)
+    model = new_model(tokenizer, size)
+    learn_words(model, tokenizer, texts, size.masked_epochs, seed, say)
+    encoder = TextEncoder(model.bert)
+    draw_together(encoder, tokenizer, [two_texts(item) for item in worded], size.contrastive_epochs, seed, say)
+    return encoder.eval(), tokenizer
+
+
+def new_model(tokenizer: Tokenizer, size: EncoderSize) -> BertForMaskedLM:
+    """A BERT that has learned nothing yet."""
     config = BertConfig(
         vocab_size=tokenizer.get_vocab_size(), hidden_size=size.dim, num_hidden_layers=size.layers,
         num_attention_heads=size.attention_heads, intermediate_size=2 * size.dim,
         max_position_embeddings=max(size.max_tokens, 16), pad_token_id=PAD,
     )  # fmt: skip
-    model = BertForMaskedLM._from_config(config, attn_implementation="eager")  # type: ignore[no-untyped-call]
-    _learn_words(model, tokenizer, texts, size.masked_epochs, seed, say)
-    encoder = TextEncoder(model.bert)
-    _draw_together(encoder, tokenizer, [_two_texts(item) for item in worded], size.contrastive_epochs, seed, say)
-    return encoder.eval(), tokenizer
+    return BertForMaskedLM._from_config(config, attn_implementation="eager")  # type: ignore[no-any-return,no-untyped-call]
 
 
 def load_encoder(folder: Path, max_tokens: int) -> tuple[TextEncoder, Tokenizer]:
@@ -120,32 +125,44 @@ def tokenized(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[Tensor, Tenso
     return torch.tensor([t.ids for t in found]), torch.tensor([t.attention_mask for t in found])
 
 
-def _learn_words(
-    model: BertForMaskedLM, tokenizer: Tokenizer, texts: Sequence[str], epochs: int, seed: int, say: Say
-) -> None:
+def masked(tokenizer: Tokenizer, texts: Sequence[str], rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Ids with a share of the words hidden, mask, and labels: the word where it is hidden, else ``IGNORE``; [n, T].
+
+    Raises: Unacceptable where the tokenizer has no ``[MASK]``.
+    """
+    mask_id = tokenizer.token_to_id("[MASK]")
+    if mask_id is None:
+        raise Unacceptable(Reason.NOT_APPLICABLE, "the tokenizer has no [MASK]: it is not of the BERT family")
+    special = torch.tensor([i for i, token in tokenizer.get_added_tokens_decoder().items() if token.special])
+    ids, mask = tokenized(tokenizer, texts)
+    hidden = (torch.rand(ids.shape, generator=rng) < MASKED_SHARE) & ~torch.isin(ids, special)
+    return torch.where(hidden, mask_id, ids), mask, torch.where(hidden, ids, IGNORE)
+
+
+def learn_words(model: nn.Module, tokenizer: Tokenizer, texts: Sequence[str], epochs: int, seed: int, say: Say) -> None:
+    """Masked-language modelling: hidden words are guessed from those around them."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.01)
     rng = torch.Generator().manual_seed(seed)
     model.train()
     for epoch in range(epochs):
         total = 0.0
-        for batch in _batches(texts, seed + epoch):
-            ids, mask = tokenized(tokenizer, batch)
-            hidden = (torch.rand(ids.shape, generator=rng) < MASKED_SHARE) & (ids > MASK)
-            labels = torch.where(hidden, ids, IGNORE)
-            if hidden.any():
-                loss = model(torch.where(hidden, MASK, ids), attention_mask=mask, labels=labels).loss
+        for batch in batches(texts, seed + epoch):
+            ids, mask, labels = masked(tokenizer, batch, rng)
+            if (labels != IGNORE).any():
+                loss = model(ids, attention_mask=mask, labels=labels).loss
                 total += _step(optimizer, loss, model)
         say(f"words, epoch {epoch + 1} of {epochs}: loss {total / max(1, -(-len(texts) // BATCH)):.3f}")
 
 
-def _draw_together(
+def draw_together(
     encoder: TextEncoder, tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]], epochs: int, seed: int, say: Say
 ) -> None:
+    """InfoNCE: of a batch's texts each finds the one that belongs to it."""
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=1e-3, weight_decay=0.01)
     encoder.train()
     for epoch in range(epochs):
         total = 0.0
-        for batch in _batches(pairs, seed + epoch):
+        for batch in batches(pairs, seed + epoch):
             left, right = (encoder(*tokenized(tokenizer, [pair[side] for pair in batch])) for side in (0, 1))
             near = left @ right.T / TEMPERATURE
             truth = torch.arange(len(batch))
@@ -162,13 +179,14 @@ def _step(optimizer: torch.optim.Optimizer, loss: Tensor, model: nn.Module) -> f
     return float(loss.detach())
 
 
-def _two_texts(item: CatalogueItem) -> tuple[str, str]:
+def two_texts(item: CatalogueItem) -> tuple[str, str]:
     """Its title; and what else is said of it (or all of it, where nothing else is)."""
     rest = ". ".join(part for part in (" > ".join(item.category), item.brand, item.description) if part)
     return item.title or text_of(item), rest or text_of(item)
 
 
-def _batches(values: Sequence, seed: int) -> list[list]:  # type: ignore[type-arg]
+def batches(values: Sequence, seed: int) -> list[list]:  # type: ignore[type-arg]
+    """All values in an order drawn by ``seed``, ``BATCH`` at a time."""
     shuffled = list(values)
     random.Random(seed).shuffle(shuffled)
     return [shuffled[i : i + BATCH] for i in range(0, len(shuffled), BATCH)]

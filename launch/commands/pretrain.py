@@ -1,0 +1,56 @@
+"""``daogou pretrain``: texts in, a text encoder's folder out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+
+@app.command()
+def pretrain(
+    texts: Annotated[list[Path], typer.Argument(help="Items or reviews as *.jsonl[.gz]; else one text a line.")],
+    out: Annotated[Path, typer.Option(help="The encoder's folder, in Hugging Face's form.")] = Path("encoder"),
+    start: Annotated[Path | None, typer.Option(help="Go on from a local BERT-family folder. Without: new.")] = None,
+    dim: Annotated[int, typer.Option(min=16, help="Width, a multiple of 16; only without --start.")] = 96,
+    epochs: Annotated[int, typer.Option(min=1, help="Over the texts, to learn words.")] = 8,
+    pair_epochs: Annotated[int, typer.Option(min=1, help="Over the pairs, to know products.")] = 12,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same encoder.")] = 0,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of PyTorch.")] = 1,
+) -> None:
+    """Pretrain a text encoder on your own catalogue and reviews.
+
+    First it guesses hidden words (masked-language modelling), then which two texts belong to one product (same
+    item_id). A tenth of the products is held out; perplexity and pair accuracy on it are printed before and after,
+    and written to OUT/pretraining.json. Perplexities of two different tokenizers cannot be compared.
+
+        daogou pretrain items.jsonl.gz reviews.jsonl.gz --out encoder
+        then  daogou train events.jsonl.gz items.jsonl.gz --encoder encoder
+    """
+    from launch.training_extra import required
+
+    required()
+    import torch
+
+    from launch.training_bar import bar
+    from training.config import EncoderSize
+    from training.encoder import quiet
+    from training.pretraining import pretrain_folder
+    from training.texts import read_texts
+
+    if dim % 16:
+        raise typer.BadParameter(f"{dim} is no multiple of 16", param_hint="--dim")
+    quiet()
+    torch.set_num_threads(threads)
+    size = EncoderSize(dim=dim, masked_epochs=epochs, contrastive_epochs=pair_epochs)
+    with bar() as (say, _):
+        report = pretrain_folder(read_texts(texts), out, size, seed, say, start)
+    typer.echo(f"{out}: {report.texts:,} texts, {report.pairs:,} pairs; {report.held_out_texts:,} texts held out")
+    typer.echo(f"perplexity {_shown(report.before.perplexity)} -> {_shown(report.after.perplexity)}")
+    accuracy = f"{_shown(report.before.pair_accuracy)} -> {_shown(report.after.pair_accuracy)}"
+    typer.echo(f"pair accuracy {accuracy} among {report.rivals} held-out pairs")
+
+
+def _shown(figure: float | None) -> str:
+    return "(nothing held out)" if figure is None else f"{figure:.3f}"
