@@ -102,7 +102,7 @@ def served(bundle: Bundle | None, step: Step) -> Row:
 
     def row(log: Log, split: Split, pasts: Sequence[Past], _seed: int) -> Answered:
         engine = Served(log, pasts, bundle, step=step)
-        tops = engine.lists(pasts, LIST)
+        tops = engine.lists(LIST)
         return Answered(engine.name, ranks_in(tops, split.test, len(log.items)), tops)
 
     return row

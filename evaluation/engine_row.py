@@ -44,7 +44,8 @@ class Served:
         for item, row in zip(log.items, log.rows, strict=True):
             self._engine.upsert(_item(item, row))
         self._embed()
-        self._learn(pasts)
+        self._pasts = pasts
+        self._profiles = [self._learned(number, past) for number, past in enumerate(pasts)]
 
     def _embed(self) -> None:
         waiting = list(self._engine.waiting())
@@ -53,46 +54,49 @@ class Served:
             for embedding in self._engine.embed(waiting[start : start + EMBED_AT_ONCE]):
                 self._engine.set_embedding(embedding)
 
-    def _learn(self, pasts: Sequence[Past]) -> None:
-        for number, past in enumerate(pasts):
-            increments = Increments(self._engine.statistics.decay)
-            profile: Profile | None = None
-            for position, event in self._events(number, past):
-                increments.learn(profile, event)
-                profile = apply(profile, position, event).profile
-            self._engine.statistics.add(increments)
-            self._step("shoppers learned", number + 1, len(pasts))
+    def _learned(self, number: int, past: Past) -> Profile:
+        """A shopper's profile, once the engine has learned what the past teaches."""
+        increments = Increments(self._engine.statistics.decay)
+        profile: Profile | None = None
+        for position, event in self._events(number, past):
+            increments.learn(profile, event)
+            profile = apply(profile, position, event).profile
+        self._engine.statistics.add(increments)
+        self._step("shoppers learned", number + 1, len(self._pasts))
+        return profile or Profile(_user(number))
 
     def _events(self, number: int, past: Past) -> Iterator[tuple[Position, View]]:
         """A shopper's past as views, a minute apart."""
         for place, item in enumerate(past.tolist()):
             yield Position("", 0, place), View(
-                event_id=f"{number}-{place}", user_id=f"u{number}", time_ms=START_MS + place * STEP_MS,
+                event_id=f"{number}-{place}", user_id=_user(number), time_ms=START_MS + place * STEP_MS,
                 item_id=self._ids[item],
             )  # fmt: skip
 
-    def lists(self, pasts: Sequence[Past], size: int) -> NDArray[np.int32]:
+    def lists(self, size: int) -> NDArray[np.int32]:
         """[B, size]: the items of each shopper's slate, best first, -1 where there are no more. Seen ones are out."""
-        found = np.full((len(pasts), size), NOWHERE, np.int32)
-        for start in range(0, len(pasts), BATCH):
-            self._step("shoppers answered", start, len(pasts))
-            asks = [self._ask(start + b, past, size) for b, past in enumerate(pasts[start : start + BATCH])]
-            for b, slate in enumerate(self._engine.recommend(asks)):
-                seen = set(pasts[start + b].tolist())
+        shoppers = range(len(self._pasts))
+        found = np.full((len(shoppers), size), NOWHERE, np.int32)
+        for start in shoppers[::BATCH]:
+            self._step("shoppers answered", start, len(shoppers))
+            some = shoppers[start : start + BATCH]
+            for shopper, slate in zip(some, self._engine.recommend([self._ask(s, size) for s in some]), strict=True):
+                seen = set(self._pasts[shopper].tolist())
                 fresh = [n for n in (self._number[ItemId(each.item_id)] for each in slate.items) if n not in seen]
-                found[start + b, : len(fresh[:size])] = fresh[:size]
+                found[shopper, : len(fresh[:size])] = fresh[:size]
         return found
 
-    def _ask(self, number: int, past: Past, size: int) -> Ask:
+    def _ask(self, number: int, size: int) -> Ask:
         """Asked for a little more than ``size``, for what the shopper has seen and the engine would show again."""
-        profile = Profile(UserId(f"u{number}"))
-        for position, event in self._events(number, past):
-            profile = apply(profile, position, event).profile
+        length = len(self._pasts[number])
         trigger = Trigger(
-            event_id=EventId(f"{number}"), topic="", partition=0, offset=len(past),
-            time_ms=START_MS + len(past) * STEP_MS,
-        )  # fmt: skip
-        return Ask(profile, trigger, limit=min(200, size + len(past)))
+            event_id=EventId(f"{number}"), topic="", partition=0, offset=length, time_ms=START_MS + length * STEP_MS
+        )
+        return Ask(self._profiles[number], trigger, limit=min(200, size + length))
+
+
+def _user(number: int) -> UserId:
+    return UserId(f"u{number}")
 
 
 def _item(item_id: str, row: ItemRow | None) -> CatalogueItem:

@@ -12,7 +12,7 @@ from contracts.errors import Reason, Unacceptable
 from contracts.events import AnyEvent, BundleDigest
 from contracts.messages import CatalogueItem
 from evaluation.held import Shelf
-from evaluation.metrics import Difference, Ranks, hit_rate, reciprocal_rank
+from evaluation.metrics import Difference, Ranks, hit_rate, over_shoppers, reciprocal_rank
 from evaluation.replay import LIST, MODELS, Plan, Ranked, Replay
 from evaluation.turns import Part
 from inference.engine import Engine
@@ -22,7 +22,6 @@ PROTOCOL = (
     "baselines rank the whole catalogue, ties against us; daogou's list has 20"
 )
 CUTOFFS = (10, LIST)
-DRAWS = 2000
 
 Progress = Callable[[str, int, int], None]
 
@@ -160,17 +159,3 @@ def _gain(ours: Ranks, theirs: Ranks, shoppers: NDArray[np.int64], seed: int) ->
         recall=over_shoppers(hit_rate(ours, LIST) - hit_rate(theirs, LIST), shoppers, seed),
         mrr=over_shoppers(reciprocal_rank(ours, LIST) - reciprocal_rank(theirs, LIST), shoppers, seed),
     )
-
-
-def over_shoppers(gaps: NDArray[np.float64], shoppers: NDArray[np.int64], seed: int = 0) -> Difference:
-    """The mean of paired gaps [T] and its 95% interval by a bootstrap that draws whole shoppers.
-
-    The turns of one shopper are not independent, so drawing turns (``metrics.compare``) would make it too narrow
-    (Field and Welsh, 2007).
-    """
-    _, owner = np.unique(shoppers, return_inverse=True)
-    sums, counts, rng = np.bincount(owner, gaps), np.bincount(owner), np.random.default_rng(seed)
-    drawn = (rng.integers(0, len(sums), len(sums)) for _ in range(DRAWS))
-    means = [float(sums[some].sum() / counts[some].sum()) for some in drawn]
-    low, high = np.quantile(means, (0.025, 0.975))
-    return Difference(float(gaps.mean()), float(low), float(high))

@@ -5,7 +5,6 @@ disagree there is no bundle. Nothing in it depends on the day or the machine: ex
 """
 
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
@@ -26,7 +25,6 @@ from contracts.bundle import (
     Graph,
     Manifest,
     Parity,
-    Version,
     entries,
     write_manifest,
 )
@@ -36,7 +34,7 @@ from contracts.precision import Precision
 from export.golden import ENCODER_INPUTS, encoder_cases, ranker_cases, retriever_cases
 from export.graphs import Wanted
 from export.parity import Planned
-from export.sealing import LIBRARIES, replaced
+from export.sealing import replaced, versions
 from export.variants import Say, write_planned
 from training.config import ENCODER_FOLDER, RANKER_WEIGHTS, Checkpoint, load_checkpoint, load_item_ids
 from training.encoder import TextEncoder, load_encoder
@@ -99,7 +97,7 @@ def _sealed(part: Path, found: Sequence[tuple[Graph, tuple[Parity, ...]]], plan:
             text_dim=plan.text_dim, delta_dim=plan.plan.ranker.delta_dim, max_tokens=plan.max_tokens,
             history_limit=plan.plan.ranker.history_limit, files=entries(part, files),
             graphs=tuple(graph for graph, _ in found), parity=parities, training=plan.facts,
-            versions=tuple(Version(library=each, version=version(each)) for each in LIBRARIES),
+            versions=versions(),
         ),
     )  # fmt: skip
 

@@ -6,12 +6,14 @@ there would change the vectors, so it is refused by name.
 """
 
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Struct, field
 
 from contracts.errors import Reason, Unacceptable, Unreadable
+from training.config import CONFIG as CHECKPOINT
+from training.encoder import Pooling
 
 MODULES = "modules.json"
 CONFIG = "config.json"
@@ -21,7 +23,6 @@ POSITIONS_BEFORE = {"bert": 0, "distilbert": 0, "roberta": 2, "mpnet": 2}
 
 NO_LIMIT = 1 << 20  # tokens; the transformer's own limit is less
 
-Pooling = Literal["mean", "cls"]
 Part = TypeVar("Part")
 
 
@@ -67,7 +68,8 @@ class _Model(Struct):
 
 def is_encoder(folder: Path) -> bool:
     """Whether the folder is a text encoder, and no checkpoint of ours."""
-    return (folder / MODULES).is_file() or (folder / CONFIG).is_file()
+    named = (folder / MODULES).is_file() or (folder / CONFIG).is_file()
+    return named and not (folder / CHECKPOINT).exists()
 
 
 def described(folder: Path) -> Described:

@@ -49,12 +49,12 @@ class Planned(NamedTuple):
     cases: Cases
 
 
-def checked(module: nn.Module, wanted: Wanted, cases: Cases, folder: Path) -> Parity:
+def checked(planned: Planned, folder: Path) -> Parity:
     """The parity of a written fp32 graph. Raises: ExportRefused."""
-    parity = compare(Planned(wanted, module, cases), folder, Precision.FP32)
+    parity = compare(planned, folder, Precision.FP32)
     lacking = shortfall(parity)
     if lacking:
-        raise ExportRefused(f"{wanted.file} {lacking}")
+        raise ExportRefused(f"{planned.wanted.file} {lacking}")
     return parity
 
 

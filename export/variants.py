@@ -36,7 +36,7 @@ def write_planned(
     file = planned.wanted.file
     say(f"exporting {file}")
     graph = write_graph(planned.module, planned.wanted, planned.cases[0], folder)
-    parity = checked(planned.module, planned.wanted, planned.cases, folder)
+    parity = checked(planned, folder)
     say(f"{file}: at most {parity.max_abs_difference:.1e} from PyTorch, top 10 kept {parity.top10_kept:.0%}")
     proved = [_variant(planned, folder, precision, say) for precision in variants]
     return graph, (parity, *(found for found in proved if found))

@@ -1,22 +1,18 @@
 """The body of ``daogou evaluate --protocol replay``, which the benchmark calls as well."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import typer
 from msgspec import Struct
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 from rich.table import Table
 
 from contracts.bundle import open_bundle
 from contracts.settings import load_settings
-from evaluation.metrics import Difference
 from evaluation.replay import Plan
-from evaluation.replay_table import AtDelay, Progress, ReplayTable, Row, Source, replay_table
+from evaluation.replay_table import AtDelay, ReplayTable, Row, Source, replay_table
 from inference.engine import Engine
+from launch.bar import bar
 from launch.options import print_json
 from launch.publish import find_events
 from training.log import read_log
@@ -58,7 +54,7 @@ def replayed(folder: Path, wanted: Wanted) -> ReplayTable:
     items = events.with_name(events.name.replace("events", "items", 1))
     log = read_log(events, items if items.exists() else None)
     source = Source(name=folder.name, events=log.events, items=log.items)
-    with _bar() as progress:
+    with bar(stderr=True) as (_, progress):
         return replay_table(
             source, lambda: Engine(bundle, settings.engine, settings.model), held, plan, progress, wanted.seed
         )
@@ -82,15 +78,6 @@ def _seconds(text: str) -> list[float]:
     return found
 
 
-@contextmanager
-def _bar() -> Iterator[Progress]:
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f}%"))
-    with Bar(*columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda what, done, of: bar.update(task, description=what, completed=done, total=of)
-
-
 def _table(found: ReplayTable) -> Table:
     table = Table(
         "held back", "model", "recall@10", "recall@20", "MRR@10", "MRR@20", "daogou's gain in recall@20", "in MRR@20",
@@ -98,7 +85,7 @@ def _table(found: ReplayTable) -> Table:
     )  # fmt: skip
     for delay in found.delays:
         for row in delay.rows:
-            gains = (_interval(row.gain.recall), _interval(row.gain.mrr)) if row.gain else ("", "")
+            gains = (str(row.gain.recall), str(row.gain.mrr)) if row.gain else ("", "")
             table.add_row(f"{delay.held_seconds:g} s", row.model, *_figures(row), *gains)
         table.add_section()
     return table
@@ -116,7 +103,3 @@ def _parts(delay: AtDelay) -> Table:
 
 def _figures(row: Row) -> list[str]:
     return [f"{f.recall:.4f}" for f in row.figures] + [f"{f.mrr:.4f}" for f in row.figures]
-
-
-def _interval(gain: Difference) -> str:
-    return f"{gain.mean:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]"

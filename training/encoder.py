@@ -8,11 +8,12 @@ that it is frozen: an item's vector is the mean of its last layer over the text,
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from transformers import AutoModel, BertConfig, BertForMaskedLM
+from transformers import AutoModel, BertConfig, BertForMaskedLM, PreTrainedModel
 from transformers.utils import logging
 
 from contracts.errors import Reason, Unacceptable, Unreadable
@@ -27,21 +28,26 @@ TEMPERATURE = 0.05
 IGNORE = -100
 
 Say = Callable[[str], None]
+Pooling = Literal["mean", "cls"]
 
 
 class TextEncoder(nn.Module):
-    """Token ids -> unit vectors [n, dim]: what is exported as ``item_encoder.onnx``."""
+    """Token ids -> vectors [n, dim]: what is exported as ``item_encoder.onnx``.
 
-    def __init__(self, bert: nn.Module) -> None:
+    Ours are the mean of the last layer's states, of unit length; other folders may say the first token's (cls).
+    """
+
+    def __init__(self, bert: nn.Module, pooling: Pooling = "mean", normalize: bool = True) -> None:
         super().__init__()
         self.bert = bert
+        self._pooling, self._normalize = pooling, normalize
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """``input_ids`` and ``attention_mask`` [n, T] int64 -> [n, dim] float32."""
         hidden = self.bert(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
-        mean = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1.0)
-        return mean / mean.norm(dim=-1, keepdim=True).clamp(min=1e-6)  # type: ignore[no-any-return]
+        pooled: Tensor = hidden[:, 0] if self._pooling == "cls" else (hidden * mask).sum(1) / mask.sum(1).clamp(min=1.0)
+        return pooled / pooled.norm(dim=-1, keepdim=True).clamp(min=1e-6) if self._normalize else pooled
 
 
 def quiet() -> None:
@@ -77,20 +83,35 @@ def load_encoder(folder: Path, max_tokens: int) -> tuple[TextEncoder, Tokenizer]
 
     Raises:
         Unreadable: it has no ``config.json`` or no ``tokenizer.json``.
-        Unacceptable: weights that are pickles (they can run code); the message says how to convert them.
+        Unacceptable: weights that are pickles (they can run code); the message says how to convert them. Or too few.
     """
-    check_model_folder(folder)
-    model = AutoModel.from_pretrained(
-        folder, local_files_only=True, use_safetensors=True, attn_implementation="eager", trust_remote_code=False
-    )
+    model = load_transformer(folder)
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.enable_truncation(min(max_tokens, int(model.config.max_position_embeddings)))
     tokenizer.enable_padding(pad_id=int(model.config.pad_token_id or 0))
     return TextEncoder(model).eval(), tokenizer
 
 
-def check_model_folder(folder: Path) -> None:
-    """Raise: Unreadable, Unacceptable, as ``load_encoder`` does, before anything of the folder is loaded."""
+def load_transformer(folder: Path) -> PreTrainedModel:
+    """The folder's model with all of its weights: what is missing would be drawn at random, and nobody would say so.
+
+    Raises: Unreadable, Unacceptable, as ``load_encoder``.
+    """
+    _check_model_folder(folder)
+    model, told = AutoModel.from_pretrained(
+        folder, local_files_only=True, use_safetensors=True, attn_implementation="eager", trust_remote_code=False,
+        output_loading_info=True,
+    )  # fmt: skip
+    missing = sorted(name for name in told["missing_keys"] if not name.startswith("pooler."))
+    if missing:
+        raise Unacceptable(
+            Reason.NOT_APPLICABLE,
+            f"{folder}: the weights lack {len(missing)} tensors that config.json asks for, {missing[0]} the first",
+        )
+    return model  # type: ignore[no-any-return]
+
+
+def _check_model_folder(folder: Path) -> None:
     for name in ("config.json", "tokenizer.json"):
         if not (folder / name).is_file():
             raise Unreadable(Reason.EMPTY, f"{folder} has no {name}: it is no model folder in Hugging Face's form")

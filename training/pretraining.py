@@ -70,25 +70,19 @@ def pretrain_folder(
         raise Unacceptable(Reason.EMPTY, "all texts are held out: too few to learn from; give more texts or products")
     torch.manual_seed(seed)
     model, encoder, tokenizer = _begin(learn, size, start)
-    before = measure(model, encoder, tokenizer, held, seed)
+    before = Held(
+        perplexity=_perplexity(model, tokenizer, held.texts, seed),
+        pair_accuracy=_pair_accuracy(encoder, tokenizer, held.pairs),
+    )
     learn_words(model, tokenizer, learn.texts, size.masked_epochs, seed, say)
-    perplexity = measure(model, encoder, tokenizer, held, seed).perplexity  # the pairs then move what the head reads
+    perplexity = _perplexity(model, tokenizer, held.texts, seed)  # the pairs then move what the head reads
     if learn.pairs:
         draw_together(encoder, tokenizer, learn.pairs, size.contrastive_epochs, seed, say)
-    after = Held(
-        perplexity=perplexity, pair_accuracy=measure(model, encoder, tokenizer, held, seed).pair_accuracy
-    )  # fmt: skip
+    after = Held(perplexity=perplexity, pair_accuracy=_pair_accuracy(encoder, tokenizer, held.pairs))
     report = _report(learn, held, seed, before, after)
     save_encoder(encoder.eval(), tokenizer, out)
     (out / REPORT).write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
     return report
-
-
-def measure(model: nn.Module, encoder: TextEncoder, tokenizer: Tokenizer, held: Corpus, seed: int) -> Held:
-    """Both figures; the same words are hidden each time."""
-    model.eval()
-    return Held(perplexity=_perplexity(model, tokenizer, held.texts, seed),
-                pair_accuracy=_pair_accuracy(encoder, tokenizer, held.pairs))  # fmt: skip
 
 
 def _begin(learn: Corpus, size: EncoderSize, start: Path | None) -> tuple[nn.Module, TextEncoder, Tokenizer]:
@@ -104,6 +98,8 @@ def _begin(learn: Corpus, size: EncoderSize, start: Path | None) -> tuple[nn.Mod
 
 
 def _perplexity(model: nn.Module, tokenizer: Tokenizer, texts: list[str], seed: int) -> float | None:
+    """The same words are hidden each time."""
+    model.eval()
     rng, total, words = torch.Generator().manual_seed(seed), 0.0, 0
     with torch.no_grad():
         for at in range(0, len(texts), BATCH):
@@ -117,6 +113,7 @@ def _perplexity(model: nn.Module, tokenizer: Tokenizer, texts: list[str], seed: 
 
 def _pair_accuracy(encoder: TextEncoder, tokenizer: Tokenizer, pairs: list[tuple[str, str]]) -> float | None:
     """Ties count as misses."""
+    encoder.eval()
     some = pairs[:RIVALS]
     if len(some) < 2:
         return None

@@ -1,7 +1,7 @@
 """One place of a slate for what is new: an item that nobody has clicked yet cannot earn its place by clicks.
 
 A model that has learned from clicks ranks it below what it knows, whatever it is like; so the best new candidate takes
-the last place of a slate in which no new item stands. Its source, its score and its place stay as they are.
+the last place of a slate in which no new item stands. Its source and its score stay as they are.
 """
 
 import numpy as np

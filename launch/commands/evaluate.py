@@ -58,7 +58,7 @@ def _leave_one_out(folder: Path, seed: int, bundle: Path | None, as_json: bool) 
     from contracts.bundle import open_bundle
     from evaluation.compare import leave_one_out_table, served
     from evaluation.sequences import read
-    from launch.training_bar import bar
+    from launch.bar import bar
 
     console = Console(stderr=True)
     with console.status("reading"):
@@ -81,8 +81,7 @@ def _print(found: "Comparison") -> None:
     table = Table("model", "HR@10", "NDCG@10", "MRR@10", "coverage", "gain in NDCG@10", "seconds", title=found.protocol)
     for result in found.results:
         q, gain = best_of(result.qualities, 10), result.gain
-        interval = f"{gain.mean:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]" if gain else ""
         figures = (f"{value:.4f}" for value in (q.hit_rate, q.ndcg, q.mrr, q.coverage))
-        table.add_row(result.model, *figures, interval, f"{result.seconds:.1f}")
+        table.add_row(result.model, *figures, str(gain or ""), f"{result.seconds:.1f}")
     Console().print(table)
     typer.echo(f"{found.data}: {found.shoppers:,} shoppers, {found.items:,} items")

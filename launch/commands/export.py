@@ -1,11 +1,14 @@
 """``daogou export``: a checkpoint or a text encoder in, a verified bundle out."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from contracts.precision import Precision
+
+if TYPE_CHECKING:
+    from contracts.bundle import Bundle
 
 app = typer.Typer()
 
@@ -45,13 +48,12 @@ def export(
     typer.echo(f"{out}: {bundle.digest}")
 
 
-def _exported(folder: Path, out: Path, name: str, variants: tuple[Precision, ...]) -> "Bundle":  # type: ignore[name-defined]  # noqa: F821  loaded where it is used
+def _exported(folder: Path, out: Path, name: str, variants: tuple[Precision, ...]) -> "Bundle":
     from export.encoders import export_encoder
     from export.export import export_bundle
     from export.folders import is_encoder
-    from training.config import CONFIG
 
-    if is_encoder(folder) and not (folder / CONFIG).exists():
+    if is_encoder(folder):
         return export_encoder(folder, out, name, variants, typer.echo)
     return export_bundle(folder, out, name, typer.echo, variants)
 

@@ -33,7 +33,7 @@ def pretrain(
     required()
     import torch
 
-    from launch.training_bar import bar
+    from launch.bar import bar
     from training.config import EncoderSize
     from training.encoder import quiet
     from training.pretraining import pretrain_folder

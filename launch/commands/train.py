@@ -34,7 +34,7 @@ def train(
     from msgspec.structs import replace
 
     from inference.scorers.fallback import BLEND
-    from launch.training_bar import bar
+    from launch.bar import bar
     from training.config import PRESETS
     from training.encoder import quiet
     from training.log import read_log

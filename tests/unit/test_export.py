@@ -18,7 +18,7 @@ from contracts.precision import Precision
 from export.export import export_bundle, load_ranker
 from export.golden import ranker_cases
 from export.graphs import OPSET, Wanted, write_graph
-from export.parity import checked
+from export.parity import Planned, checked
 from launch.cli import run
 from tests.trained import VARIANTS, Trained
 from training.config import RANKER_WEIGHTS, load_checkpoint
@@ -83,7 +83,7 @@ def test_a_wrong_export_is_refused(trained: Trained, tmp_path: Path) -> None:
     cases = ranker_cases(dim, checkpoint.plan.ranker.history_limit)
     write_graph(Wrong(ranker).eval(), WANTED, cases[0], tmp_path)
     with pytest.raises(ExportRefused, match=r"ranker\.onnx differs from PyTorch by up to 0\.01"):
-        checked(ranker, WANTED, cases, tmp_path)
+        checked(Planned(WANTED, ranker, cases), tmp_path)
 
 
 def perturbed(model: onnx.ModelProto) -> None:
@@ -111,11 +111,11 @@ def test_a_file_that_was_changed_after_it_was_written_is_refused(
     ranker = load_ranker(trained.checkpoint, checkpoint)
     model = onnx.load_model_from_string(trained.bundle.read(RANKER))
     onnx.save_model(model, tmp_path / RANKER)
-    checked(ranker, WANTED, cases, tmp_path)
+    checked(Planned(WANTED, ranker, cases), tmp_path)
     wrong(model)
     onnx.save_model(model, tmp_path / RANKER)
     with pytest.raises(ExportRefused, match=r"ranker\.onnx differs from PyTorch"):
-        checked(ranker, WANTED, cases, tmp_path)
+        checked(Planned(WANTED, ranker, cases), tmp_path)
 
 
 def test_a_pickle_is_refused(trained: Trained, tmp_path: Path) -> None:

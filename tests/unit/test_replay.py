@@ -20,9 +20,9 @@ from contracts.profile import Position, Profile, apply
 from contracts.settings import EngineSettings, ModelSettings
 from contracts.statistics import Increments, Statistics
 from evaluation.held import Held, Shelf
-from evaluation.metrics import compare
+from evaluation.metrics import compare, over_shoppers
 from evaluation.replay import MODELS, Plan, Ranked, Replay
-from evaluation.replay_table import ReplayTable, Source, over_shoppers, replay_table
+from evaluation.replay_table import ReplayTable, Source, replay_table
 from evaluation.standing import MISSED, by_counts, by_trend
 from evaluation.turns import Part, Turn, Turns
 from inference.engine import Engine

@@ -1,4 +1,4 @@
-"""A training run as the terminal shows it: lines that stay, and a bar for what is being done. No bar in a file."""
+"""Long work as the terminal shows it: lines that stay, and a bar for what is being done. No bar in a file."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
