@@ -13,15 +13,19 @@ from numpy.typing import NDArray
 from contracts.items import NO_ROW, Floats, ItemTable, Rows
 from contracts.profile import DAY_MS, Profile
 from contracts.statistics import Statistics, kernel, look_up, sequence_rows
+from contracts.terms import alike
 
-FEATURES_VERSION = 1
+FEATURES_VERSION = 2
 HISTORY_LIMIT = 50
 GAP_BUCKETS = 32
+EVENLY = 0.97  # base of the kernel that counts the last items nearly alike
+RARE = 5.0  # added to popularities, so that what was seen once is not certain
 
 #: The columns of ``candidate_features``, in their order.
 FEATURES = (
-    "co_occurrence", "similar_max", "similar_recent", "trend", "same_category", "same_brand", "price_gap",
-    "last_met", "times_met", "bought", "shown", "in_cart", "newness", "no_text",
+    "co_occurrence", "co_occurrence_even", "preceded", "co_occurrence_cosine",
+    "words_recent", "words_even", "words_last", "similar_max", "similar_recent", "trend", "same_category", "same_brand",
+    "price_gap", "last_met", "times_met", "bought", "shown", "in_cart", "newness", "no_text",
 )  # fmt: skip
 
 HISTORY_INPUTS = ("history_vectors", "history_kinds", "history_gaps")
@@ -107,7 +111,8 @@ def candidate_features(
         return np.zeros((*candidates.shape, len(FEATURES)), np.float32)
     recent = sequence_rows(table, profiles)
     columns = (
-        _co_occurrence(table, statistics, recent, nows_ms, candidates),
+        *_co_occurrence(statistics, recent, nows_ms, candidates),
+        *np.moveaxis(alike(table.terms, recent, candidates, _kernels(recent.shape[1])), -1, 0),
         *_similarity(table, recent, candidates),
         np.log1p(statistics.trend(candidates, nows_ms)),
         _same_category(table.categories, recent, candidates),
@@ -123,11 +128,24 @@ def candidate_features(
     return np.nan_to_num(stacked, copy=False, posinf=0.0, neginf=0.0)
 
 
+def _kernels(length: int) -> Floats:
+    """[3, L]: how much each of the last items counts: by recency, nearly evenly, only the last one."""
+    last = np.arange(length) == 0
+    return np.stack([kernel(length), kernel(length, EVENLY), last]).astype(np.float32)
+
+
 def _co_occurrence(
-    table: ItemTable, statistics: Statistics, recent: Rows, nows_ms: Integers, candidates: Rows
-) -> NDArray[np.float64]:
-    keys, scores = statistics.followers(recent, kernel(recent.shape[1]), nows_ms)
-    return look_up(keys, scores, table.keys(candidates))
+    statistics: Statistics, recent: Rows, nows_ms: Integers, candidates: Rows
+) -> tuple[NDArray[np.float64], ...]:
+    """What came after the last items, by recency and nearly evenly; what came before them; and both beside chance.
+
+    The last is the cosine of two items' shoppers, roughly: counts over the root of both popularities.
+    """
+    after, before = statistics.between(recent, candidates, nows_ms)
+    mine, theirs = (statistics.trend(rows, nows_ms) + RARE for rows in (candidates, recent))
+    cosine = (after + before) / np.sqrt(mine[:, :, None] * theirs[:, None, :])
+    by_recency, evenly = kernel(recent.shape[1]), kernel(recent.shape[1], EVENLY)
+    return np.log1p(after) @ by_recency, np.log1p(after) @ evenly, np.log1p(before) @ by_recency, cosine @ evenly
 
 
 def _similarity(table: ItemTable, recent: Rows, candidates: Rows) -> tuple[Floats, Floats]:

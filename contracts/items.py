@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from contracts.events import ItemId
 from contracts.messages import CatalogueItem
+from contracts.terms import Terms
 
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int32]
@@ -32,6 +33,17 @@ def text_digest(item: CatalogueItem) -> str:
     return blake2b(text_of(item).encode(), digest_size=8).hexdigest()
 
 
+def first_seen(values: Rows) -> Bools:
+    """[B, N]: True where a value stands for the first time in its list."""
+    order = np.argsort(values, axis=1, kind="stable")
+    ordered = np.take_along_axis(values, order, axis=1)
+    new = np.ones(values.shape, bool)
+    new[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    first = np.empty_like(new)
+    np.put_along_axis(first, order, new, axis=1)
+    return first
+
+
 class ItemTable:
     """Items by row. ``vectors`` [rows, dim] float32: the text embedding, then the trained id delta (zeros if unknown).
 
@@ -44,6 +56,7 @@ class ItemTable:
         self.row_of: dict[ItemId, int] = {}
         self.ids: list[ItemId] = []
         self.items: list[CatalogueItem | None] = []
+        self.terms = Terms()
         self._codes: dict[str, int] = {"": 0}
         self._vectors = np.zeros((capacity, dim), np.float32)
         self._lengths = np.zeros(capacity, np.float32)
@@ -160,6 +173,7 @@ class ItemTable:
         self._brands[row] = self._code("brand", item.brand)
         self._groups[row] = self._code("group", item.group or "")
         self._added_ms[row] = item.added_ms or 0
+        self.terms.put(row, item)
         return row
 
     def delete(self, item_id: ItemId) -> None:
@@ -168,6 +182,7 @@ class ItemTable:
         if row is not None:
             self.items[row] = None
             self._present[row] = self._available[row] = False
+            self.terms.put(row, None)
 
     def set_vector(self, item_id: ItemId, vector: Floats) -> None:
         """Set what the model reads for an item, [dim] float32."""

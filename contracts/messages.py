@@ -12,7 +12,8 @@ class CatalogueItem(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One item of the shop, as its catalogue system upserts it (a null value deletes it).
 
     ``category`` runs from the widest level to the narrowest. ``group`` names the product that this is a variant
-    of. ``stock`` None means that the shop does not say. ``added_ms`` is Unix milliseconds, to the year 9999.
+    of. ``attributes`` are anything else that items share (colour, material). ``stock`` None means that the shop does
+    not say. ``added_ms`` is Unix milliseconds, to the year 9999.
     """
 
     item_id: Id
@@ -23,6 +24,7 @@ class CatalogueItem(Struct, frozen=True, kw_only=True, omit_defaults=True):
     price: Money | None = None
     stock: Annotated[int, Meta(ge=0, le=1_000_000_000)] | None = None
     group: Id | None = None
+    attributes: Annotated[tuple[Annotated[str, Meta(max_length=200)], ...], Meta(max_length=64)] = ()
     added_ms: Annotated[int, Meta(ge=0, le=253_402_300_799_999)] | None = None
 
     @property

@@ -177,6 +177,35 @@ class Statistics:
         valid = to >= 0
         return summed(keys[valid], values[valid])
 
+    def between(self, recent: Rows, candidates: Rows, nows_ms: NDArray[np.int64]) -> tuple[Scores, Scores]:
+        """Counts as of now, both [B, N, L]: of ``candidates`` [B, N] after ``recent`` [B, L], and before them.
+
+        Only the strongest followers of each item are known; everything else is 0, and so is padding (-1).
+        """
+        self._fit()
+        now = self.decay.deflate(nows_ms)[:, None, None]
+        after = self._hits(recent, candidates).transpose(0, 2, 1)
+        return after * now, self._hits(candidates, recent) * now
+
+    def _hits(self, leading: Rows, following: Rows) -> Scores:
+        """[B, M, F]: the inflated weight of ``following`` [B, F] among the followers of ``leading`` [B, M]."""
+        known = np.unique(following)
+        slots = np.full(len(self._trend) + 1, len(known), np.int32)  # the last one is for -1, too
+        slots[known] = np.arange(len(known), dtype=np.int32)
+        slots[NO_ROW] = len(known)
+        first = np.full((len(following), len(known) + 1), NO_ROW, np.int32)
+        shoppers = np.arange(len(following))[:, None]
+        places = np.arange(following.shape[1], dtype=np.int32)[::-1]
+        first[shoppers, slots[following[:, ::-1]]] = places
+        first[:, len(known)] = NO_ROW
+        to = np.where((leading >= 0)[..., None], self._to[leading], np.int32(NO_ROW))
+        at = first[np.arange(len(to))[:, None, None], slots[to]]
+        b, m, slot = np.nonzero(at >= 0)
+        found = np.zeros((*leading.shape, following.shape[1] + 1))
+        found[b, m, at[b, m, slot]] = self._weight[leading[b, m], slot]
+        whose = np.where(following >= 0, first[shoppers, slots[following]], following.shape[1])
+        return np.take_along_axis(found, whose[:, None, :], axis=2)
+
     def strongest(self, recent: Rows, followers: Rows) -> Rows:
         """Which of the rows ``recent`` [M, L] leads to ``followers`` [M] most; -1 where none does."""
         self._fit()

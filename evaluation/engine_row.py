@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from contracts.bundle import Bundle
-from contracts.events import EventId, ItemId, UserId, View
+from contracts.dialects.dataset import UNTIMED_MS, UNTIMED_STEP_MS, EventRow, row_to_event
+from contracts.events import AnyEvent, EventId, ItemId, UserId
 from contracts.messages import CatalogueItem, Trigger
 from contracts.profile import Position, Profile, apply
 from contracts.settings import EngineSettings, ModelSettings
@@ -18,8 +20,6 @@ from inference.engine import Engine
 
 BATCH = 64
 EMBED_AT_ONCE = 512
-START_MS = 1_704_067_200_000
-STEP_MS = 60_000  # sets without times: one event a minute, so that order is all there is
 NOWHERE = -1
 
 Past = NDArray[np.int32]
@@ -38,7 +38,7 @@ class Served:
         step: Step = lambda what, done, of: None,
     ) -> None:
         self.name = f"daogou, bundle {bundle.manifest.name}" if bundle else "daogou, no model"
-        self._ids, self._step = log.items, step
+        self._ids, self._type, self._step = log.items, log.event_type, step
         self._number = {ItemId(item): number for number, item in enumerate(log.items)}
         self._engine = Engine(bundle, settings or EngineSettings(), ModelSettings())
         for item, row in zip(log.items, log.rows, strict=True):
@@ -65,13 +65,11 @@ class Served:
         self._step("shoppers learned", number + 1, len(self._pasts))
         return profile or Profile(_user(number))
 
-    def _events(self, number: int, past: Past) -> Iterator[tuple[Position, View]]:
-        """A shopper's past as views, a minute apart."""
+    def _events(self, number: int, past: Past) -> Iterator[tuple[Position, AnyEvent]]:
+        """A shopper's past as the events that training reads, with times made up from their order."""
         for place, item in enumerate(past.tolist()):
-            yield Position("", 0, place), View(
-                event_id=f"{number}-{place}", user_id=_user(number), time_ms=START_MS + place * STEP_MS,
-                item_id=self._ids[item],
-            )  # fmt: skip
+            row = EventRow(event_type=self._type, user_id=_user(number), item_id=self._ids[item], seq=place)
+            yield Position("", 0, place), row_to_event(msgspec.json.encode(row), place)
 
     def lists(self, size: int) -> NDArray[np.int32]:
         """[B, size]: the items of each shopper's slate, best first, -1 where there are no more. Seen ones are out."""
@@ -90,7 +88,11 @@ class Served:
         """Asked for a little more than ``size``, for what the shopper has seen and the engine would show again."""
         length = len(self._pasts[number])
         trigger = Trigger(
-            event_id=EventId(f"{number}"), topic="", partition=0, offset=length, time_ms=START_MS + length * STEP_MS
+            event_id=EventId(f"{number}"),
+            topic="",
+            partition=0,
+            offset=length,
+            time_ms=UNTIMED_MS + length * UNTIMED_STEP_MS,
         )
         return Ask(self._profiles[number], trigger, limit=min(200, size + length))
 
@@ -103,7 +105,8 @@ def _item(item_id: str, row: ItemRow | None) -> CatalogueItem:
     if row is None:
         return CatalogueItem(item_id=item_id)
     levels = tuple(level.strip() for level in row.category.split(">") if level.strip())
-    return CatalogueItem(item_id=item_id, title=row.title, category=levels, brand=row.brand)
+    attributes = tuple(map(str, row.attributes))
+    return CatalogueItem(item_id=item_id, title=row.title, category=levels, brand=row.brand, attributes=attributes)
 
 
 def ranks_in(lists: NDArray[np.int32], targets: NDArray[np.int32], items: int) -> Ranks:

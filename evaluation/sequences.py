@@ -6,7 +6,7 @@
 
 import gzip
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, NamedTuple, TypeVar
@@ -28,6 +28,7 @@ class EventRow(Struct, frozen=True):
 
     user_id: str
     item_id: Annotated[str, Meta(min_length=1)]
+    event_type: str = "view"
     timestamp: float | None = None
     seq: int | None = None
 
@@ -43,12 +44,13 @@ class ItemRow(Struct, frozen=True):
 
 
 class Log(NamedTuple):
-    """Item sequences by shopper, in order of time; items are numbers into ``items``."""
+    """Item sequences by shopper, in order of time; items are numbers into ``items``. ``event_type``: the commonest."""
 
     name: str
     items: tuple[str, ...]
     sequences: tuple[Sequence, ...]
     rows: tuple[ItemRow | None, ...]
+    event_type: str = "view"
 
 
 class Split(NamedTuple):
@@ -66,16 +68,19 @@ def read(folder: Path) -> Log:
     """Read a folder. Raises: Unreadable, naming the line that cannot be read."""
     by_user: defaultdict[str, list[tuple[float, int, int]]] = defaultdict(list)
     numbers: dict[str, int] = {}
+    kinds: Counter[str] = Counter()
     for line, row in enumerate(_rows(folder / "events.jsonl.gz", EventRow)):
         if row.user_id:
             item = numbers.setdefault(row.item_id, len(numbers))
+            kinds[row.event_type] += 1
             by_user[row.user_id].append((row.timestamp or 0.0, row.seq if row.seq is not None else line, item))
     described = folder / "items.jsonl.gz"
     rows = {row.item_id: row for row in _rows(described, ItemRow)} if described.exists() else {}
     for item_id in rows:
         numbers.setdefault(item_id, len(numbers))
     sequences = tuple(np.array([item for *_, item in sorted(events)], np.int32) for events in by_user.values())
-    return Log(folder.name, tuple(numbers), sequences, tuple(rows.get(item) for item in numbers))
+    described_rows = tuple(rows.get(item) for item in numbers)
+    return Log(folder.name, tuple(numbers), sequences, described_rows, kinds.most_common(1)[0][0] if kinds else "view")
 
 
 def _rows(path: Path, kind: type[S]) -> Iterator[S]:

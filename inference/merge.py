@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.items import NO_ROW, Bools, Rows
+from contracts.items import NO_ROW, Bools, Rows, first_seen
 
 
 class Merged(NamedTuple):
@@ -45,14 +45,3 @@ def merge(proposed: Sequence[Rows]) -> Merged:
     if not flat.shape[1]:
         return Merged(np.full((shoppers, 1), NO_ROW, np.int32), np.zeros((shoppers, 1), np.int8))
     return Merged(np.where(first_seen(flat), flat, NO_ROW).astype(np.int32), np.tile(origin, (shoppers, 1)))
-
-
-def first_seen(values: Rows) -> Bools:
-    """[B, N]: True where a value stands for the first time in its list."""
-    order = np.argsort(values, axis=1, kind="stable")
-    ordered = np.take_along_axis(values, order, axis=1)
-    new = np.ones(values.shape, bool)
-    new[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
-    first = np.empty_like(new)
-    np.put_along_axis(first, order, new, axis=1)
-    return first

@@ -30,6 +30,7 @@ from inference.sources.follows import Follows
 from inference.sources.new_arrivals import NewArrivals
 from inference.sources.similar import Similar
 from inference.sources.trending import Trending
+from inference.sources.words import Words
 
 T = TypeVar("T")
 
@@ -61,8 +62,8 @@ class Pipeline(NamedTuple):
     @classmethod
     def of(cls, settings: EngineSettings, scorer: Scorer, learned: Sequence[Source] = ()) -> "Pipeline":
         """The stages in their order; ``learned`` sources need the bundle's models."""
-        personal = (Follows(), *learned, Similar(), Category(), BuyAgain(settings.bought_days))
-        sources = (*personal, NewArrivals(), Trending())
+        known: tuple[Source, ...] = (Follows(), Words(), *learned, Similar(), Category())
+        sources = (*known, BuyAgain(settings.bought_days), NewArrivals(), Trending())
         filters = (Unavailable(), Met(settings.seen_window, settings.bought_days), Variants())
         return cls(sources, filters, scorer, Newcomer(Diverse(settings), settings), settings)
 

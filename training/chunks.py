@@ -7,16 +7,23 @@ from typing import overload
 import numpy as np
 
 from contracts.features import Histories
-from training.examples import Examples
+from training.lists import Examples
+
+LEARN, CHECK = "learn", "check"
 
 
-def write_chunks(batches: Iterable[Examples], folder: Path, wrote: Callable[[int], None]) -> None:
-    """One file a batch, its number and its length in its name. ``wrote`` hears how many examples are written."""
+def write_chunks(batches: Iterable[tuple[bool, Examples]], folder: Path, wrote: Callable[[int], None]) -> None:
+    """One file a batch, its number and its length in its name; those that judge lie apart from those that teach.
+
+    ``wrote`` hears how many examples are written.
+    """
     count = 0
-    for number, batch in enumerate(batches):
+    for part in (LEARN, CHECK):
+        (folder / part).mkdir()
+    for number, (check, batch) in enumerate(batches):
         flat = {**batch.history._asdict(), **batch._asdict()}
         del flat["history"]
-        np.savez(folder / f"{number:06d}-{len(batch.heads)}.npz", **flat)
+        np.savez(folder / (CHECK if check else LEARN) / f"{number:06d}-{len(batch.heads)}.npz", **flat)
         count += len(batch.heads)
         wrote(count)
 
@@ -29,7 +36,7 @@ class Chunks(Sequence[Examples]):
 
     @classmethod
     def of(cls, folder: Path) -> "Chunks":
-        """All that ``write_chunks`` wrote."""
+        """All that ``write_chunks`` wrote into one of its folders."""
         return cls(sorted(folder.glob("*.npz")))
 
     @property

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from contracts.bundle import Figure, TrainingFacts
 from contracts.errors import Reason, Unreadable
+from contracts.protocol import Protocol
 
 CONFIG = "checkpoint.json"
 RANKER_WEIGHTS = "ranker.safetensors"
@@ -27,7 +28,10 @@ class RankerSize(Struct, frozen=True, kw_only=True):
 
 
 class EncoderSize(Struct, frozen=True, kw_only=True):
-    """The text encoder's shape, where it is pretrained from scratch."""
+    """The text encoder's shape, where it is pretrained from scratch.
+
+    Epochs are fewer where they would read more than ``most_texts`` texts: a large catalogue needs no more of them.
+    """
 
     dim: int = 96
     layers: int = 2
@@ -36,6 +40,11 @@ class EncoderSize(Struct, frozen=True, kw_only=True):
     max_tokens: int = 64
     masked_epochs: int = 8
     contrastive_epochs: int = 12
+    most_texts: int = 16_000
+
+    def epochs(self, wanted: int, texts: int) -> int:
+        """As many as wanted, or as stay within ``most_texts``; at least one."""
+        return max(1, min(wanted, self.most_texts // max(1, texts)))
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -50,13 +59,14 @@ class Plan(Struct, frozen=True, kw_only=True):
     epochs: int = 3
     patience: int = 2
     batch: int = 64
-    negatives: int = 47
+    negatives: int = 63
     learning_rate: float = 1e-3
     warmup_steps: int = 50
     probability_weight: float = 0.5
     retrieval_weight: float = 0.3
     catalogue_negatives: int = 8192
     validation_share: float = 0.1
+    protocol: Protocol = Protocol.TIME
     threads: int = 1
     ranker: RankerSize = RankerSize()
     encoder: EncoderSize = EncoderSize()

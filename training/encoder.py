@@ -62,9 +62,10 @@ def pretrain(items: Sequence[CatalogueItem], size: EncoderSize, seed: int, say: 
     texts = [text_of(item) for item in worded] or ["an item without words"]
     tokenizer = train_tokenizer(texts, size.vocabulary, size.max_tokens)
     model = new_model(tokenizer, size)
-    learn_words(model, tokenizer, texts, size.masked_epochs, seed, say)
+    learn_words(model, tokenizer, texts, size.epochs(size.masked_epochs, len(texts)), seed, say)
     encoder = TextEncoder(model.bert)
-    draw_together(encoder, tokenizer, [two_texts(item) for item in worded], size.contrastive_epochs, seed, say)
+    pairs = [two_texts(item) for item in worded]
+    draw_together(encoder, tokenizer, pairs, size.epochs(size.contrastive_epochs, len(pairs)), seed, say)
     return encoder.eval(), tokenizer
 
 

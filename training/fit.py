@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from contracts.errors import Reason, Unacceptable
 from training.chunks import Chunks
 from training.config import Plan
-from training.examples import Examples
+from training.lists import Examples
 from training.losses import losses, of_head, split
 from training.metrics import Ranked, measure
 from training.model import Ranker
@@ -38,16 +38,17 @@ class Fitted(NamedTuple):
 
 
 def fit(
-    chunks: Chunks, text: Tensor, plan: Plan, folder: RunFolder, blend: Mapping[str, float], say: Say, step: Step
-) -> Fitted:
-    """Epoch after epoch, each kept in ``folder``. ``blend``: the weighted features that a model has to beat.
+    learn: Chunks, check: Chunks, text: Tensor, plan: Plan, folder: RunFolder, blend: Mapping[str, float], say: Say,
+    step: Step,
+) -> Fitted:  # fmt: skip
+    """Epoch after epoch over ``learn``, judged by ``check``, each kept in ``folder``.
+
+    ``blend``: the weighted features that a model has to beat.
 
     Raises:
         Unacceptable: there is nothing to learn from, or the loss is no number any more.
     """
-    at = max(1, round(len(chunks) * (1.0 - plan.validation_share)))
-    learn, check = chunks[:at], chunks[at:] or chunks[-1:]
-    if not learn:
+    if not learn or not check:
         raise Unacceptable(Reason.NOT_APPLICABLE, "the log has nothing to learn from: no clicks by returning shoppers")
     fitting = Fitting(text, plan, learn)
     kept, progress = folder.load()

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from contracts.dialects.dataset import row_to_event, row_to_item
+from contracts.dialects.dataset import row_to_event, row_to_item, untimed
 from contracts.errors import BadInput, Reason, Unreadable
 from contracts.events import AnyEvent, items_of
 from contracts.messages import CatalogueItem
+from contracts.protocol import Protocol
 
 
 class Log(Struct, frozen=True, kw_only=True):
@@ -21,6 +22,11 @@ class Log(Struct, frozen=True, kw_only=True):
     items: tuple[CatalogueItem, ...]
     digest: str
     refused: dict[str, int]
+
+    @property
+    def protocol(self) -> Protocol:
+        """By the order of time, if the log has times."""
+        return Protocol.LEAVE_ONE_OUT if any(map(untimed, self.events)) else Protocol.TIME
 
     @property
     def shoppers(self) -> int:

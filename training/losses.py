@@ -7,9 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from training.config import Plan
-from training.examples import Examples
+from training.lists import Examples
 from training.model import NEVER, Ranker
 from training.vectors import Vectors
+
+UNPROPOSED = 0.05
 
 
 class Tensors(NamedTuple):
@@ -21,6 +23,7 @@ class Tensors(NamedTuple):
     candidates: Tensor
     features: Tensor
     heads: Tensor
+    proposed: Tensor
 
 
 def split(examples: Examples, size: int) -> Iterator[Tensors]:
@@ -35,6 +38,7 @@ def split(examples: Examples, size: int) -> Iterator[Tensors]:
             torch.from_numpy(examples.candidates[part]).long(),
             torch.from_numpy(examples.features[part]),
             torch.from_numpy(examples.heads[part]),
+            torch.from_numpy(examples.proposed[part]),
         )
 
 
@@ -52,9 +56,15 @@ def losses(ranker: Ranker, vectors: Vectors, part: Tensors, plan: Plan, rng: tor
 
 
 def listed(logits: Tensor, part: Tensors) -> Tensor:
-    """Softmax over the list, by the head that the event teaches."""
+    """Softmax over the list, by the head that the event teaches.
+
+    Answers that no source proposed weigh little: beside candidates of good sources they would teach that good signs
+    are bad ones.
+    """
     mine = of_head(logits, part.heads).masked_fill(part.candidates < 0, NEVER)
-    return nn.functional.cross_entropy(mine, torch.zeros(len(mine), dtype=torch.long))
+    each = nn.functional.cross_entropy(mine, torch.zeros(len(mine), dtype=torch.long), reduction="none")
+    weights = torch.where(part.proposed, 1.0, UNPROPOSED)
+    return (each * weights).sum() / weights.sum().clamp(min=1.0)
 
 
 def probable(logits: Tensor, part: Tensors) -> Tensor:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.features import FEATURES
-from training.examples import Examples
+from training.lists import Examples
 
 K = 10
 WIDE = 40
@@ -78,9 +78,10 @@ def _places(
 
 
 def places_of_answers(scores: NDArray[np.float32], batch: Examples) -> Places:
-    """[B], from 0. Ties are pessimistic; padding is out."""
+    """[B], from 0. Ties are pessimistic; padding is out; an answer that nobody proposed stands behind all."""
     known = np.where(batch.candidates >= 0, scores, -np.inf)
-    return np.asarray((known[:, 1:] >= known[:, :1]).sum(axis=1))
+    places = (known[:, 1:] >= known[:, :1]).sum(axis=1)
+    return np.asarray(np.where(batch.proposed, places, known.shape[1]))
 
 
 def ndcg(places: Places, k: int = K) -> float:

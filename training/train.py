@@ -1,8 +1,9 @@
 """``train``: a log in, a checkpoint out. Killed and started again, it goes on where it was and ends the same."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 from uuid import uuid4
 
 import numpy as np
@@ -15,17 +16,20 @@ from contracts.bundle import TrainingFacts
 from contracts.events import ItemId
 from contracts.items import ItemTable, text_of
 from contracts.messages import CatalogueItem
-from training.chunks import Chunks, write_chunks
+from contracts.protocol import Protocol
+from training.chunks import CHECK, LEARN, Chunks, write_chunks
 from training.config import ENCODER_FOLDER, RANKER_WEIGHTS, Checkpoint, Plan, figures, save_checkpoint
+from training.cross_fit import CrossFit
 from training.encoder import TextEncoder, encode, load_encoder, pretrain, save_encoder
-from training.examples import Replay
 from training.fit import Fitted, Say, Step, fit
+from training.lists import Examples, Lists
 from training.log import Log
+from training.replay import Replay, heads_of
 from training.run_folder import RunFolder, run_key
 
 EXAMPLES_FOLDER = "examples"
 #: What a model has to beat, where the caller names nothing better: transitions and likeness, untrained.
-PLAIN = {"co_occurrence": 1.0, "similar_recent": 1.0}
+PLAIN = {"co_occurrence": 1.0, "words_recent": 1.2}
 
 
 def train(
@@ -51,9 +55,10 @@ def train(
     made = folder.step(ENCODER_FOLDER, lambda path: save_encoder(*_encoder(log, plan, encoder_folder, say), path))
     encoder, tokenizer = load_encoder(made, plan.encoder.max_tokens)
     text = encode(encoder, tokenizer, [text_of(item) for item in log.items])
-    chunks = Chunks.of(folder.step(EXAMPLES_FOLDER, lambda path: _replay(log, text.numpy(), plan, path, step)))
-    say(f"{sum(chunks.lengths):,} examples replayed")
-    fitted = fit(chunks, text, plan, folder, blend, say, step)
+    examples = folder.step(EXAMPLES_FOLDER, lambda path: _replay(log, text.numpy(), plan, path, step))
+    learn, check = Chunks.of(examples / LEARN), Chunks.of(examples / CHECK)
+    say(f"{sum(learn.lengths):,} examples teach, {sum(check.lengths):,} judge")
+    fitted = fit(learn, check, text, plan, folder, blend, say, step)
     checkpoint = _described(log, plan, fitted, text.shape[1], tokenizer)
     _write(out, checkpoint, fitted, made, log.items)
     folder.remove()
@@ -76,11 +81,30 @@ def table_of(items: Sequence[CatalogueItem], text: NDArray[np.float32]) -> ItemT
 
 
 def _replay(log: Log, text: NDArray[np.float32], plan: Plan, folder: Path, step: Step) -> None:
-    table = table_of(log.items, text)
-    replay = Replay(table, plan.negatives, plan.ranker.history_limit, text.shape[1], plan.seed)
-    write_chunks(
-        replay.run(log.events), folder, lambda count: step(f"{count:,} examples", replay.seen, len(log.events))
-    )
+    lists = Lists(table_of(log.items, text), plan.negatives, plan.ranker.history_limit, text.shape[1], plan.seed)
+    source = _by_time(lists, log, plan) if plan.protocol is Protocol.TIME else _by_shopper(lists, log, plan)
+    write_chunks(source.batches, folder, lambda count: step(f"{count:,} examples", source.seen(), len(log.events)))
+
+
+class Source(NamedTuple):
+    """Batches with whether they judge, and how many events were read so far."""
+
+    batches: Iterable[tuple[bool, Examples]]
+    seen: Callable[[], int]
+
+
+def _by_time(lists: Lists, log: Log, plan: Plan) -> Source:
+    """The last part of the log judges."""
+    replay, at = Replay(lists, heads_of(log.events)), round(len(log.events) * (1.0 - plan.validation_share))
+    parts = ((False, log.events[:at]), (True, log.events[at:]))
+    batches = ((check, batch) for check, events in parts for batch in replay.run(events))
+    return Source(batches, lambda: replay.seen)
+
+
+def _by_shopper(lists: Lists, log: Log, plan: Plan) -> Source:
+    """Some shoppers judge."""
+    crossed = CrossFit(lists, log.events, plan.validation_share, plan.seed)
+    return Source(crossed.run(), lambda: crossed.seen)
 
 
 def _described(log: Log, plan: Plan, fitted: Fitted, text_dim: int, tokenizer: Tokenizer) -> Checkpoint:

@@ -5,7 +5,7 @@ an items row ``item_id``, ``title``, ``category`` (levels joined by ' > '), ``br
 The other columns of the Structs below may be there as well; any further column is ignored. A row that is a
 canonical event (it has ``type``, not ``event_type``) is read as one.
 
-Where a set has no times (``timestamp`` null) they are made up: a day for each place in the shopper's history
+Where a set has no times (``timestamp`` null) they are made up: a minute for each place in the shopper's history
 (``seq``), from ``UNTIMED_MS``. The event says so for ever: its id begins with ``untimed-``.
 """
 
@@ -42,12 +42,12 @@ from contracts.events import (
     Wishlist,
 )
 from contracts.messages import CatalogueItem
-from contracts.profile import DAY_MS
 from contracts.reading import read as read_row
 
 LEVELS = " > "
 UNTIMED = "untimed-"
 UNTIMED_MS = 1_262_304_000_000  # 2010-01-01
+UNTIMED_STEP_MS = 60_000  # short beside any half-life: the order is all that is known
 
 STARS = 5
 
@@ -105,6 +105,7 @@ class ItemRow(Struct, omit_defaults=True, kw_only=True):
     price: float | None = None
     stock: int | None = None
     group: str | None = None
+    attributes: tuple[str | int, ...] = ()
     added_ms: int | None = None
 
 
@@ -134,7 +135,10 @@ def row_to_item(row: bytes) -> CatalogueItem:
     """One line of an items file, or a canonical item, as a catalogue item. Raises: Unreadable."""
     read = read_row(_item_row, row)
     category = tuple(read.category.split(LEVELS)) if isinstance(read.category, str) else read.category
-    fields = msgspec.structs.asdict(read) | {"category": tuple(level for level in category if level)}
+    fields = msgspec.structs.asdict(read) | {
+        "category": tuple(level.strip() for level in category if level.strip()),
+        "attributes": tuple(map(str, read.attributes)),
+    }
     try:
         return msgspec.convert(fields, CatalogueItem)
     except msgspec.ValidationError as error:
@@ -176,7 +180,7 @@ def _head(read: EventRow, row: bytes, number: int) -> Head:
 
 
 def _made_up_ms(read: EventRow, number: int) -> int:
-    return UNTIMED_MS + (number if read.seq is None else read.seq) * DAY_MS
+    return UNTIMED_MS + (number if read.seq is None else read.seq) * UNTIMED_STEP_MS
 
 
 def _digest(row: bytes, number: int) -> str:

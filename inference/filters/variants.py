@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from contracts.items import Bools, Rows
+from contracts.items import Bools, Rows, first_seen
 from inference.ask import View
-from inference.merge import first_seen
 
 
 class Variants:

@@ -7,9 +7,9 @@ from contracts.items import Floats, Rows
 from inference.ask import View
 from inference.scorers import Scores
 
-#: Chosen by hand from what the count model on public sets weighs most: transitions, then likeness, then trend.
+#: Chosen by hand from what the count model on public sets weighs most: transitions, then shared words, then trend.
 BLEND = {
-    "co_occurrence": 1.0, "similar_recent": 1.0, "same_category": 2.0, "trend": 0.05, "newness": 0.1, "shown": -0.1,
+    "co_occurrence": 1.0, "words_recent": 1.2, "similar_recent": 0.3, "trend": 0.05, "newness": 0.1, "shown": -0.1,
 }  # fmt: skip
 
 

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from contracts.protocol import Protocol
+
 app = typer.Typer()
 
 
@@ -18,6 +20,12 @@ def train(
     seed: Annotated[int, typer.Option(help="The same seed gives the same checkpoint.")] = 0,
     encoder: Annotated[Path | None, typer.Option(help="A local BERT-family folder, instead of one made here.")] = None,
     hold_back: Annotated[int, typer.Option(min=0, help="Leave out each shopper's last N events, for `evaluate`.")] = 0,
+    protocol: Annotated[
+        Protocol | None,
+        typer.Option(
+            help="What judges: the log's last part, or some shoppers' last events. By default as it has times."
+        ),
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads of PyTorch.")] = 1,
 ) -> None:
     """Train the encoder and the ranker from a shop's own log.
@@ -42,9 +50,12 @@ def train(
 
     if preset not in PRESETS:
         raise typer.BadParameter(f"{preset!r}; there are {', '.join(PRESETS)}", param_hint="--preset")
-    plan = replace(PRESETS[preset], seed=seed, threads=threads, epochs=epochs or PRESETS[preset].epochs)
     quiet()
     log = read_log(events, items, hold_back)
+    plan = replace(
+        PRESETS[preset], seed=seed, threads=threads, epochs=epochs or PRESETS[preset].epochs,
+        protocol=protocol or log.protocol,
+    )  # fmt: skip
     for reason, count in log.refused.items():
         typer.echo(f"refused {count:,} rows: {reason}")
     with bar() as (say, step):

@@ -11,8 +11,10 @@ from tiny_shop import DAY_MS, NOW_MS, item, profile_after
 from contracts.events import CartAdd, CartRemove, Hide, Impression, ItemId, Line, Purchase, UserId, View
 from contracts.features import FEATURES, GAP_BUCKETS, candidate_features, gap_buckets, histories
 from contracts.items import ItemTable
+from contracts.messages import CatalogueItem
 from contracts.profile import Profile
 from contracts.statistics import REFUSALS, Decay, Increments, Statistics
+from contracts.terms import terms_of
 
 ITEMS = [item(n, **({} if n % 5 else {"title": "", "category": (), "brand": "", "price": None})) for n in range(24)]
 UNKNOWN = "unknown"
@@ -85,9 +87,8 @@ def reference(profile: Profile, now: int, number: int) -> dict[str, float]:
     prices = [math.log1p(p) for p in (np.float32(priced(r)) for r in recent) if not math.isnan(p)]
     age = lambda t, unit: math.exp(-min(50.0, max(0.0, (now - t) / unit)))  # noqa: E731
     return {
-        "co_occurrence": sum(
-            w * math.log1p(TAUGHT.pairs[r][name] * deflate) for w, r in zip(weights, recent, strict=True)
-        ),
+        **together(name, recent, places, deflate),
+        **words(me, recent, places),
         "similar_max": max([*near, 0.0]) if len(near) < 10 else max(near),
         "similar_recent": mean(near, weights),
         "trend": math.log1p(TAUGHT.trend[name] * deflate),
@@ -105,6 +106,37 @@ def reference(profile: Profile, now: int, number: int) -> dict[str, float]:
         "newness": age(me.added_ms, 14 * DAY_MS),
         "no_text": float(not me.title),
     }  # fmt: skip
+
+
+def together(name: str, recent: list[str], places: list[int], deflate: float) -> dict[str, float]:
+    after = [TAUGHT.pairs[r][name] * deflate for r in recent]
+    before = [TAUGHT.pairs[name][r] * deflate for r in recent]
+    popular = [math.sqrt((TAUGHT.trend[name] * deflate + 5.0) * (TAUGHT.trend[r] * deflate + 5.0)) for r in recent]
+    return {
+        "co_occurrence": sum(0.6**p * math.log1p(a) for p, a in zip(places, after, strict=True)),
+        "co_occurrence_even": sum(0.97**p * math.log1p(a) for p, a in zip(places, after, strict=True)),
+        "preceded": sum(0.6**p * math.log1p(b) for p, b in zip(places, before, strict=True)),
+        "co_occurrence_cosine": sum(
+            0.97**p * (a + b) / root for p, a, b, root in zip(places, after, before, popular, strict=True)
+        ),
+    }
+
+
+def words(me: CatalogueItem, recent: list[str], places: list[int]) -> dict[str, float]:
+    near = [term_cosine(me, ITEMS[int(r[1:])]) for r in recent]
+    return {
+        "words_recent": sum(0.6**p * n for p, n in zip(places, near, strict=True)),
+        "words_even": sum(0.97**p * n for p, n in zip(places, near, strict=True)),
+        "words_last": sum(n for p, n in zip(places, near, strict=True) if p == 0),
+    }
+
+
+def term_cosine(one: CatalogueItem, other: CatalogueItem) -> float:
+    mine, theirs = set(terms_of(one)), set(terms_of(other))
+    size = sum(bool(terms_of(i)) for i in ITEMS)
+    weight = lambda t: math.log((1 + size) / sum(t in terms_of(i) for i in ITEMS))  # noqa: E731
+    length = math.prod(math.sqrt(sum(weight(t) ** 2 for t in terms)) for terms in (mine, theirs))
+    return sum(weight(t) ** 2 for t in mine & theirs) / length if length else 0.0
 
 
 def all_recent(profile):

@@ -9,6 +9,7 @@ import pytest
 from contracts.codec import decode_event, encode_json
 from contracts.dialects.dataset import (
     UNTIMED_MS,
+    UNTIMED_STEP_MS,
     event_to_row,
     item_to_row,
     row_to_event,
@@ -30,7 +31,6 @@ from contracts.events import (
     View,
 )
 from contracts.messages import CatalogueItem
-from contracts.profile import DAY_MS
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 
@@ -70,7 +70,7 @@ def test_reviews_without_times_get_made_up_ones_and_say_so() -> None:
     first, second = (row_to_event(row(event_type="review", timestamp=None, seq=seq), 9) for seq in (0, 1))
     assert isinstance(first, Review)
     assert first.rating is None
-    assert (first.time_ms, second.time_ms) == (UNTIMED_MS, UNTIMED_MS + DAY_MS)
+    assert (first.time_ms, second.time_ms) == (UNTIMED_MS, UNTIMED_MS + UNTIMED_STEP_MS)
     assert untimed(first)
     assert not untimed(row_to_event(row(event_type="review"), 0))
 
@@ -132,7 +132,7 @@ def test_items() -> None:
         b'{"item_id":"i","title":"T","category":"Beauty > Nails","brand":"","description":"","price":null}'
     )
     assert full == CatalogueItem(item_id="i", title="T", category=("Beauty", "Nails"))
-    assert row_to_item(b'{"item_id": "7", "attributes": [1, 2]}') == CatalogueItem(item_id="7")
+    assert row_to_item(b'{"item_id": "7", "attributes": [1, 2]}') == CatalogueItem(item_id="7", attributes=("1", "2"))
     assert row_to_item(encode_json(full)) == full
     with pytest.raises(Unreadable):
         row_to_item(b'{"title": "no id"}')
@@ -144,7 +144,9 @@ def test_rows_give_back_what_they_were_written_from() -> None:
         lines=(Line(item_id="a", quantity=2, price=3.5), Line(item_id="b")),
     )  # fmt: skip
     assert row_to_event(event_to_row(event), 0) == event
-    item = CatalogueItem(item_id="i", title="T", category=("A", "B"), price=2.0, stock=0, group="g", added_ms=5)
+    item = CatalogueItem(
+        item_id="i", title="T", category=("A", "B"), price=2.0, stock=0, group="g", added_ms=5, attributes=("red",)
+    )
     assert row_to_item(item_to_row(item)) == item
 
 

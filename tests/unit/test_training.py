@@ -10,17 +10,24 @@ from safetensors.numpy import load_file
 
 from contracts.errors import Unacceptable, Unreadable
 from contracts.events import Click, Impression, ItemId, View
+from contracts.features import FEATURES
 from contracts.items import ItemTable
 from contracts.messages import CatalogueItem
 from launch.cli import run
 from tests.trained import Trained
 from training.config import PRESETS, RANKER_WEIGHTS, load_checkpoint
-from training.examples import Replay
+from training.lists import Lists
 from training.log import read_log
+from training.replay import HEAD_OF, Replay, heads_of
 from training.train import train
 
 START = 1_767_225_600_000
 TINY = msgspec.structs.replace(PRESETS["tiny"], epochs=1)
+
+
+def replay_of(lists: Lists) -> Replay:
+    """A replay in which clicks are clicks."""
+    return Replay(lists, HEAD_OF)
 
 
 def table(count: int) -> ItemTable:
@@ -40,7 +47,7 @@ def clicks(count: int) -> list[Click]:
 
 
 def test_an_example_has_not_seen_its_answer() -> None:
-    replay = Replay(table(20), negatives=7, history_limit=10, text_dim=4, seed=0)
+    replay = replay_of(Lists(table(20), negatives=7, history_limit=10, text_dim=4, seed=0))
     batches = list(replay.run(clicks(30)))
     heads = np.concatenate([batch.heads for batch in batches])
     assert (heads == 0).all()
@@ -54,16 +61,16 @@ def test_an_example_stands_before_its_list_was_shown() -> None:
     past = Click(event_id="p", user_id="u", time_ms=START, item_id="i1")
     shown = Impression(event_id="s", user_id="u", time_ms=START + 1000, items=("i3", "i4", "i5"))
     click = Click(event_id="c", user_id="u", time_ms=START + 2000, item_id="i4")
-    (batch,) = Replay(table(20), negatives=12, history_limit=10, text_dim=4, seed=0).run([past, shown, click])
+    (batch,) = replay_of(Lists(table(20), negatives=12, history_limit=10, text_dim=4, seed=0)).run([past, shown, click])
     assert batch.candidates[0, 0] == 4
     assert {3, 5} <= set(batch.candidates[0].tolist())
     assert batch.times_ms[0] == START + 1000
-    assert batch.features[0, :, 10].max() == 0.0  # nothing was shown yet
+    assert batch.features[0, :, FEATURES.index("shown")].max() == 0.0  # nothing was shown yet
 
 
 def test_views_stand_for_clicks_where_there_are_none() -> None:
     views = [View(event_id=f"e{n}", user_id="u", time_ms=START + n, item_id=f"i{n}") for n in range(5)]
-    (batch,) = Replay(table(20), negatives=4, history_limit=10, text_dim=4, seed=0).run(views)
+    (batch,) = Replay(Lists(table(20), 4, 10, 4, 0), heads_of(views)).run(views)
     assert len(batch.heads) == 4
 
 

@@ -17,13 +17,14 @@ from contracts.events import CartAdd, Click, Impression, ItemId
 from contracts.features import FEATURES, HEADS
 from contracts.items import ItemTable
 from contracts.messages import CatalogueItem
-from training.chunks import Chunks, write_chunks
+from training.chunks import CHECK, LEARN, Chunks, write_chunks
 from training.config import PRESETS, RANKER_WEIGHTS, RankerSize
 from training.encoder import load_encoder
-from training.examples import Replay
+from training.lists import Lists
 from training.log import read_log
 from training.losses import Tensors, listed, probable, retrieved
 from training.model import Ranker
+from training.replay import HEAD_OF, Replay
 from training.train import train
 from training.vectors import Vectors
 from training.wordpiece import pieces, train_tokenizer
@@ -76,7 +77,7 @@ def test_killed_and_started_again_it_ends_the_same(
 ) -> None:
     said: list[str] = []
     with pytest.raises(Killed):
-        train(read_log(*files), tmp_path / "out", PLAN, kill_after(line.replace("900 examples", "892 examples")))
+        train(read_log(*files), tmp_path / "out", PLAN, kill_after(line.replace("900 examples", "802 examples")))
     assert not (tmp_path / "out").exists()
     train(read_log(*files), tmp_path / "out", PLAN, said.append)
     assert any(text.startswith("going on") for text in said) == line.startswith("epoch")
@@ -101,6 +102,11 @@ def test_another_plan_begins_anew(files: tuple[Path, Path], tmp_path: Path) -> N
     assert not any(text.startswith("going on") for text in said)
 
 
+def replay_of(lists: Lists) -> Replay:
+    """A replay in which clicks are clicks."""
+    return Replay(lists, HEAD_OF)
+
+
 def table() -> ItemTable:
     made = ItemTable(4)
     for number in range(20):
@@ -111,10 +117,12 @@ def table() -> ItemTable:
 
 def test_chunks_give_back_what_was_written(tmp_path: Path) -> None:
     events = [Click(event_id=f"e{n}", user_id=f"u{n % 2}", time_ms=START + n, item_id=f"i{n % 20}") for n in range(600)]
-    batches = list(Replay(table(), 7, 10, 4, 0).run(events))
+    batches = list(replay_of(Lists(table(), 7, 10, 4, 0)).run(events))
     counts: list[int] = []
-    write_chunks(Replay(table(), 7, 10, 4, 0).run(events), tmp_path, counts.append)
-    chunks = Chunks.of(tmp_path)
+    again = replay_of(Lists(table(), 7, 10, 4, 0)).run(events)
+    write_chunks(((False, batch) for batch in again), tmp_path, counts.append)
+    chunks = Chunks.of(tmp_path / LEARN)
+    assert not Chunks.of(tmp_path / CHECK)
     assert (len(chunks), chunks.lengths, counts[-1]) == (len(batches), [len(b.heads) for b in batches], 598)
     for ours, theirs in zip(chunks, batches, strict=True):
         for one, two in zip((*ours.history, *ours[1:]), (*theirs.history, *theirs[1:]), strict=True):
@@ -127,18 +135,18 @@ def test_what_follows_a_click_stands_before_the_list_only_if_the_click_is_not_ye
     late = CartAdd(event_id="c", user_id="u", time_ms=START + 9 * SECOND, item_id="i4")
     first = Click(event_id="a", user_id="u", time_ms=START, item_id="i1")
     others = [click("other", 2, f"i{n % 20}", f"o{n}") for n in range(300)]
-    replay = Replay(table(), 7, 10, 4, 0)
+    replay = replay_of(Lists(table(), 7, 10, 4, 0))
     batches = list(replay.run([first, shown, late]))
     assert batches[-1].times_ms[-1] == shown.time_ms
-    batches = list(Replay(table(), 7, 10, 4, 0).run([first, shown, *others, late]))
+    batches = list(replay_of(Lists(table(), 7, 10, 4, 0)).run([first, shown, *others, late]))
     assert batches[-1].times_ms[-1] == late.time_ms
 
 
 def part(heads: list[int], candidates: list[list[int]]) -> Tensors:
     """A batch of which only heads and candidates matter."""
     nothing = torch.zeros(len(heads), 1, dtype=torch.long)
-    rows = torch.tensor(candidates)
-    return Tensors(nothing, nothing, nothing, rows, torch.zeros(*rows.shape, len(FEATURES)), torch.tensor(heads))
+    rows, known = torch.tensor(candidates), torch.ones(len(heads), dtype=torch.bool)
+    return Tensors(nothing, nothing, nothing, rows, torch.zeros(*rows.shape, len(FEATURES)), torch.tensor(heads), known)
 
 
 def test_padding_and_other_heads_do_not_count_in_the_list() -> None:

@@ -1,0 +1,84 @@
+"""Leave-one-out examples: whose counts are in them, and who judges."""
+
+from collections import Counter
+
+import numpy as np
+
+from contracts.events import Click, ItemId
+from contracts.features import FEATURES
+from contracts.items import ItemTable
+from contracts.messages import CatalogueItem
+from contracts.statistics import Increments, Statistics
+from training.cross_fit import LAST, CrossFit, folded, put
+from training.lists import Lists
+
+START = 1_700_000_000_000
+SHOPPERS = 40
+LENGTH = 6
+
+
+def catalogue() -> ItemTable:
+    """Thirty items without words in common."""
+    table = ItemTable(4)
+    for number in range(30):
+        table.upsert(CatalogueItem(item_id=f"i{number}", title=f"thing{number}"))
+        table.set_vector(ItemId(f"i{number}"), np.eye(4, dtype=np.float32)[number % 4])
+    return table
+
+
+def walks() -> list[Click]:
+    """Each shopper goes along the items from a place of their own; one alone ever meets item 29 after item 28."""
+    events = [
+        Click(event_id=f"{u}-{n}", user_id=f"u{u}", time_ms=START + n * 1000, item_id=f"i{(u + n) % 28}")
+        for u in range(SHOPPERS)
+        for n in range(LENGTH)
+    ]
+    alone = [Click(event_id=f"a{n}", user_id="alone", time_ms=START + n * 1000, item_id=f"i{28 + n}") for n in (0, 1)]
+    return [*events, *alone]
+
+
+def crossed() -> CrossFit:
+    return CrossFit(Lists(catalogue(), 9, 10, 4, 0), walks(), 0.25, 0)
+
+
+def test_no_example_has_seen_its_own_shopper() -> None:
+    co = FEATURES.index("co_occurrence")
+    for _, batch in crossed().run():
+        alone = batch.candidates[:, 0] == 29
+        assert not batch.features[alone, 0, co].any()  # only their own walk would tell
+        assert batch.features[~alone, 0, co].all()  # the others' walks tell
+
+
+def test_judges_are_asked_once_and_teachers_for_their_last_events() -> None:
+    asked = Counter[bool]()
+    for check, batch in crossed().run():
+        asked[check] += len(batch.heads)
+    judges = round(0.25 * (SHOPPERS + 1))
+    alone_judges = asked[False] == (SHOPPERS - judges + 1) * LAST
+    assert asked[True] == judges
+    assert alone_judges or asked[False] == (SHOPPERS - judges) * LAST + 1
+
+
+def test_what_folds_taught_adds_up_to_what_all_taught() -> None:
+    table, events = catalogue(), [event for event in walks() if event.user_id in ("u1", "u2", "u3")]
+    parts = [Increments(Statistics(table).decay) for _ in range(2)]
+    whole = Statistics(table)
+    for number, user in enumerate(("u1", "u2", "u3")):
+        one = Increments(whole.decay)
+        for before, event in folded([event for event in events if event.user_id == user]):
+            one.learn(before, event)
+            parts[number % 2].learn(before, event)
+        whole.add(one)
+    summed = Statistics(table)
+    put(summed, parts)
+    rows, now = np.arange(30, dtype=np.int32)[None], np.array([START])
+    np.testing.assert_allclose(summed.trend(rows, now), whole.trend(rows, now))
+    for one, other in zip(summed.between(rows, rows, now), whole.between(rows, rows, now), strict=True):
+        np.testing.assert_allclose(one, other)
+
+
+def test_the_same_seed_gives_the_same_examples() -> None:
+    for (check, one), (again, other) in zip(crossed().run(), crossed().run(), strict=True):
+        assert check == again
+        np.testing.assert_array_equal(one.candidates, other.candidates)
+        np.testing.assert_array_equal(one.features, other.features)

@@ -1,0 +1,106 @@
+"""Leave-one-out examples: the last events of each shopper, beside what all *other* shoppers teach.
+
+For logs without times, where "before" means something within a shopper only. Shoppers are drawn into folds; a fold's
+features come from the counts of the other folds (cross-fitting), so no example has seen its answer, and each is read
+beside nearly as many counts as there will be when it serves.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from contracts.events import AnyEvent, ItemId, UserId, items_of, kind_of
+from contracts.profile import Position, Profile, apply
+from contracts.statistics import Increments, Statistics
+from training.lists import ENTROPY, Decision, Examples, Lists, Question
+from training.replay import FLUSH, heads_of
+
+FOLDS = 5
+LAST = 3  # of a shopper's events are asked for
+
+
+class Shopper(NamedTuple):
+    """One shopper's events in their order; those of ``check`` judge, they do not teach."""
+
+    user: UserId
+    events: Sequence[AnyEvent]
+    check: bool
+
+
+class CrossFit:
+    """Examples of a whole log, fold by fold."""
+
+    def __init__(self, lists: Lists, events: Sequence[AnyEvent], check_share: float, seed: int) -> None:
+        self._lists, self._heads = lists, heads_of(events)
+        by_user: defaultdict[UserId, list[AnyEvent]] = defaultdict(list)
+        for event in events:
+            by_user[UserId(event.user_id)].append(event)
+        order = np.random.default_rng([seed, ENTROPY]).permutation(len(by_user))
+        users = list(by_user)
+        checks = max(1, round(len(users) * check_share))
+        shoppers = [Shopper(users[at], by_user[users[at]], place < checks) for place, at in enumerate(order.tolist())]
+        self._folds = [shoppers[fold::FOLDS] for fold in range(FOLDS)]
+        self.total, self.seen = len(events), 0
+
+    def run(self) -> Iterator[tuple[bool, Examples]]:
+        """Whether a batch judges, and the batch."""
+        taught = [self._taught(fold) for fold in self._folds]
+        empty = self._lists.statistics
+        for number, fold in enumerate(self._folds):
+            self._lists.statistics = Statistics(empty.table, empty.decay)
+            put(self._lists.statistics, [one for other, one in enumerate(taught) if other != number])
+            for check in (False, True):
+                some = [shopper for shopper in fold if shopper.check == check]
+                yield from ((check, batch) for batch in self._batches(some))
+
+    def _taught(self, shoppers: Sequence[Shopper]) -> Increments:
+        increments = Increments(self._lists.statistics.decay)
+        for shopper in shoppers:
+            for before, event in folded(shopper.events):
+                increments.learn(before, event)
+        return increments
+
+    def _batches(self, shoppers: Sequence[Shopper]) -> Iterator[Examples]:
+        asked: list[Question] = []
+        for shopper in shoppers:
+            asked += self._questions(shopper)
+            self.seen += len(shopper.events)
+            if len(asked) >= FLUSH:
+                yield self._lists.examples(asked)
+                asked = []
+        if asked:
+            yield self._lists.examples(asked)
+
+    def _questions(self, shopper: Shopper) -> list[Question]:
+        """About the last events that a head learns from; of a shopper who judges, about the last one."""
+        found = [
+            Question(Decision(before, event.time_ms), ItemId(items_of(event)[0]), self._heads[kind_of(event)])
+            for before, event in folded(shopper.events)
+            if before is not None and kind_of(event) in self._heads
+        ]
+        return found[-1:] if shopper.check else found[-LAST:]
+
+
+def folded(events: Sequence[AnyEvent]) -> Iterator[tuple[Profile | None, AnyEvent]]:
+    """Each event beside the profile before it."""
+    profile: Profile | None = None
+    for number, event in enumerate(events):
+        yield profile, event
+        profile = apply(profile, Position("", 0, number), event).profile
+
+
+def put(statistics: Statistics, taught: Sequence[Increments]) -> None:
+    """Set all counts to the sum of what was taught."""
+    pairs: defaultdict[ItemId, defaultdict[ItemId, float]] = defaultdict(lambda: defaultdict(float))
+    trend: defaultdict[ItemId, float] = defaultdict(float)
+    for increments in taught:
+        for item, weight in increments.trend.items():
+            trend[item] += weight
+        for item, followers in increments.pairs.items():
+            for follower, weight in followers.items():
+                pairs[item][follower] += weight
+    statistics.put_trend(trend.items(), max(increments.latest_ms for increments in taught))
+    for item, counts in pairs.items():
+        statistics.put_followers(item, counts.items())

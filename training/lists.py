@@ -1,0 +1,130 @@
+"""A decision and what turned out to be right -> one example: what the live sources would propose, with features.
+
+The arrays are made by the very functions that serve.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from contracts.events import ItemId
+from contracts.features import Histories, Integers, candidate_features, gather, histories
+from contracts.items import NO_ROW, Bools, Floats, ItemTable, Rows, first_seen
+from contracts.postings import ANCHORS, Postings
+from contracts.profile import Profile
+from contracts.statistics import Statistics, kernel, sequence_rows, strongest_rows
+
+ENTROPY = 0x9E3779B9
+
+
+class Decision(NamedTuple):
+    """When a list was made: who for, as known then, what it showed, after how many flushes of the statistics."""
+
+    before: Profile
+    time_ms: int
+    shown: tuple[ItemId, ...] = ()
+    flushes: int = 0
+
+
+class Question(NamedTuple):
+    """A decision, what turned out to be right, and which head it teaches."""
+
+    decision: Decision
+    answer: ItemId
+    head: int
+
+
+class Examples(NamedTuple):
+    """A batch: the answer stands in column 0 of ``candidates``. Shapes as in ``contracts/features.py``.
+
+    ``proposed`` [B]: some source would have proposed the answer, or it was shown; else no ranker could find it.
+    """
+
+    history: Histories
+    candidates: Rows
+    features: Floats
+    heads: Integers
+    times_ms: Integers
+    proposed: Bools
+
+
+class Lists:
+    """Makes examples from the catalogue and the statistics as they are now."""
+
+    def __init__(self, table: ItemTable, negatives: int, history_limit: int, text_dim: int, seed: int) -> None:
+        self.table, self.statistics = table, Statistics(table)
+        self._postings = Postings(table)
+        self._negatives, self._limit, self._text_dim = negatives, history_limit, text_dim
+        self._rng = np.random.default_rng([seed, ENTROPY])
+
+    def examples(self, asked: Sequence[Question]) -> Examples:
+        """[B]: each question with a list of ``1 + negatives`` candidates."""
+        profiles = [question.decision.before for question in asked]
+        nows = np.array([question.decision.time_ms for question in asked], np.int64)
+        answers = self.table.rows([question.answer for question in asked])
+        candidates, proposed = self._candidates(profiles, nows, answers, self._shown(asked))
+        return Examples(
+            histories(self.table, profiles, nows, self._limit),
+            candidates,
+            candidate_features(self.table, self.statistics, profiles, nows, candidates),
+            np.array([question.head for question in asked], np.int64),
+            nows,
+            proposed | np.array([question.answer in question.decision.shown for question in asked]),
+        )
+
+    def _shown(self, asked: Sequence[Question]) -> Rows:
+        """[B, negatives / 4]: the rest of the lists, -1 where nothing is known."""
+        rows = np.full((len(asked), self._negatives // 4), NO_ROW, np.int32)
+        for b, question in enumerate(asked):
+            found = self.table.rows(question.decision.shown[: rows.shape[1]])
+            rows[b, : len(found)] = found
+        return rows
+
+    def _candidates(
+        self, profiles: Sequence[Profile], nows: Integers, answers: Rows, shown: Rows
+    ) -> tuple[Rows, Bools]:
+        """[B, 1 + negatives]: the answer, what was shown beside it, items of the sources; and who proposed the answer.
+
+        Each item stands once in its list.
+        """
+        recent = sequence_rows(self.table, profiles)
+        sources = np.concatenate(
+            [self._followers(recent, nows), self._alike(recent), self._similar(recent), self._trending(len(profiles))],
+            axis=1,
+        )
+        any_item = self._rng.integers(0, len(self.table), (len(profiles), self._negatives // 4), dtype=np.int32)
+        drawn = np.concatenate([shown, sources, any_item], axis=1)
+        keys = self._rng.random(drawn.shape)
+        keys[:, : shown.shape[1]] -= 1.0
+        keys[(drawn == NO_ROW) | (drawn == answers[:, None]) | ~first_seen(drawn)] = 2.0
+        order = np.argsort(keys, axis=1)[:, : self._negatives]
+        chosen = np.take_along_axis(drawn, order, axis=1)
+        chosen[np.take_along_axis(keys, order, axis=1) >= 2.0] = NO_ROW
+        candidates = np.concatenate([answers[:, None], chosen], axis=1).astype(np.int32)
+        return candidates, (sources == answers[:, None]).any(axis=1)
+
+    def _followers(self, recent: Rows, nows: Integers) -> Rows:
+        keys, scores = self.statistics.followers(recent, kernel(recent.shape[1]), nows)
+        return strongest_rows(keys, scores, len(recent), len(self.table), self._negatives // 2)
+
+    def _alike(self, recent: Rows) -> Rows:
+        return self._highest(
+            self._postings.scores(recent[:, :ANCHORS], kernel(ANCHORS).astype(np.float32)), self._negatives // 2
+        )
+
+    def _similar(self, recent: Rows) -> Rows:
+        text = self.table.vectors[:, : self._text_dim]
+        taste = np.einsum("blt,l->bt", gather(text, recent), kernel(recent.shape[1]).astype(np.float32))
+        return self._highest(taste @ text.T, self._negatives // 4)
+
+    def _highest(self, scores: Floats, count: int) -> Rows:
+        """The best items of ``scores`` [B, rows]; -1 for those that have nothing in common with the shopper."""
+        size = min(count, len(self.table))
+        rows = np.argpartition(-scores, size - 1, axis=1)[:, :size].astype(np.int32)
+        return np.where(np.take_along_axis(scores, rows, axis=1) > 0.0, rows, np.int32(NO_ROW))
+
+    def _trending(self, shoppers: int) -> Rows:
+        size = min(self._negatives // 4, len(self.table))
+        best = np.argpartition(-self.statistics.trending(), max(0, size - 1))[:size].astype(np.int32)
+        return np.tile(best, (shoppers, 1))
