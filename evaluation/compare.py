@@ -1,4 +1,4 @@
-"""All baselines on one split in one run: every item ranked for every shopper, constants chosen on validation."""
+"""All rows on one split in one run: every item ranked for every shopper asked, constants chosen on validation."""
 
 from collections.abc import Callable, Sequence
 from time import perf_counter
@@ -7,19 +7,23 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
+from scipy import sparse
 
 from contracts.bundle import Bundle
+from evaluation.baselines.content import tuned
 from evaluation.baselines.item_knn import ItemKnn
 from evaluation.baselines.popularity import Popularity
-from evaluation.baselines.transitions import Transitions, Validation, batches, tune, without_seen
+from evaluation.baselines.transitions import Transitions, batches, tune, without_seen
 from evaluation.engine_row import Served, Step, ranks_in
 from evaluation.metrics import CUTOFFS, Difference, Quality, Ranks, compare, ndcg, quality, ranks_of
-from evaluation.sequences import Log, Split, attribute_matrix, leave_one_out
+from evaluation.sequences import Log, attribute_matrix
+from evaluation.task import Task, last_one
 
-TUNING_SHOPPERS = 4000
 LIST = max(CUTOFFS)
+SERVED_LIST = 200
 
 Past = NDArray[np.int32]
+Tops = NDArray[np.int32]
 Progress = Callable[[str], None]
 
 
@@ -33,24 +37,34 @@ class Model(Protocol):
 
 
 class Answered(NamedTuple):
-    """What one row of the table gave: ``ranks`` [B] of the targets, ``tops`` [B, 50] lists, -1 where they end."""
+    """What one row of the table gave: ``ranks`` [B] of the targets, ``tops`` [B, 50] lists, -1 where they end.
+
+    ``among_cold`` [B]: the ranks among the cold items only, where the task has such.
+    """
 
     name: str
     ranks: Ranks
-    tops: NDArray[np.int32]
+    tops: Tops
+    among_cold: Ranks | None = None
 
 
-Build = Callable[[Log, Split, Sequence[Past], int], Model]
-Row = Callable[[Log, Split, Sequence[Past], int], Answered]
+Build = Callable[[Log, Task, int], Model]
+Row = Callable[[Log, Task, int], Answered]
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """One model's figures. ``gain`` is its NDCG@10 against the best baseline before it, by paired bootstrap."""
+    """One model's figures. ``gain`` is its NDCG@10 against the best row before it, by paired bootstrap.
+
+    ``ndcg_10`` is its own, with the interval of a bootstrap over shoppers. ``recall_10_among_cold`` ranks the cold
+    items only, and is None where the protocol has none.
+    """
 
     model: str
     qualities: tuple[Quality, ...]
     seconds: float
     gain: Difference | None
+    ndcg_10: Difference
+    recall_10_among_cold: float | None = None
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
@@ -62,6 +76,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
     items: int
     seed: int
     results: tuple[Result, ...]
+    cold_items: int | None = None
 
 
 def leave_one_out_table(log: Log, progress: Progress, seed: int = 0, more: Sequence[Row] = ()) -> Comparison:
@@ -69,46 +84,55 @@ def leave_one_out_table(log: Log, progress: Progress, seed: int = 0, more: Seque
 
     ``more``: rows beside the baselines.
     """
-    split = leave_one_out(log)
-    pasts = [np.append(past, item) for past, item in zip(split.pasts, split.validation, strict=True)]
-    results: list[Result] = []
+    return table(log, last_one(log, seed), progress, seed, (*BASELINES, *more))
+
+
+def table(log: Log, task: Task, progress: Progress, seed: int, rows: Sequence[Row]) -> Comparison:
+    """Each row in turn, all on the same task."""
+    attributes, results = attribute_matrix(log), list[Result]()
     best: NDArray[np.float64] | None = None
-    for row in (*map(_scored, (_popularity, _item_knn, _transitions, _with_attributes)), *more):
+    for row in rows:
         started = perf_counter()
-        name, ranks, tops = row(log, split, pasts, seed)
-        mine = ndcg(ranks, 10)
+        answered = row(log, task, seed)
+        seconds, mine = perf_counter() - started, ndcg(answered.ranks, 10)
         gain = None if best is None else compare(mine, best, seed)
-        results.append(_result(name, ranks, tops, pasts, len(log.items), perf_counter() - started, gain))
+        results.append(_result(answered, task, attributes, seconds, gain, seed))
         best = mine if best is None or mine.mean() > best.mean() else best
-        progress(f"{name}: NDCG@10 {mine.mean():.4f}")
+        progress(f"{answered.name}: NDCG@10 {mine.mean():.4f}")
     return Comparison(
-        data=log.name, protocol="leave-one-out, full ranking, seen items removed", shoppers=len(pasts),
-        items=len(log.items), seed=seed, results=tuple(results),
+        data=log.name, protocol=task.protocol, shoppers=len(task.asked), items=len(log.items), seed=seed,
+        results=tuple(results), cold_items=None if task.cold is None else int(task.cold.sum()),
     )  # fmt: skip
 
 
-def _scored(build: Build) -> Row:
+def scored(build: Build) -> Row:
     """The row of a model that scores all items."""
 
-    def row(log: Log, split: Split, pasts: Sequence[Past], seed: int) -> Answered:
-        model = build(log, split, pasts, seed)
-        return Answered(model.name, *ranked(model, pasts, split.test))
+    def row(log: Log, task: Task, seed: int) -> Answered:
+        model, pasts = build(log, task, seed), task.asking()
+        ranks, tops = ranked(model, pasts, task.targets)
+        return Answered(model.name, ranks, tops, None if task.cold is None else _among(model, task, task.cold))
 
     return row
 
 
 def served(bundle: Bundle | None, step: Step) -> Row:
-    """The row of what serves: the engine's own lists. A target outside its list counts as never found."""
+    """The row of what serves: the engine's own lists. A target outside its list counts as never found.
 
-    def row(log: Log, split: Split, pasts: Sequence[Past], _seed: int) -> Answered:
-        engine = Served(log, pasts, bundle, step=step)
-        tops = engine.lists(LIST)
-        return Answered(engine.name, ranks_in(tops, split.test, len(log.items)), tops)
+    Among cold items it has those of its list of 200, in the order of that list.
+    """
+
+    def row(log: Log, task: Task, _seed: int) -> Answered:
+        engine, items = Served(log, task.pasts, bundle, step=step), len(log.items)
+        lists = engine.lists(LIST if task.cold is None else SERVED_LIST)[task.asked]
+        ranks = ranks_in(lists[:, :LIST], task.targets, items)
+        cold = None if task.cold is None else ranks_in(_only(lists, task.cold), task.targets, items)
+        return Answered(engine.name, ranks, lists[:, :LIST], cold)
 
     return row
 
 
-def ranked(model: Model, pasts: Sequence[Past], targets: NDArray[np.int32]) -> tuple[Ranks, NDArray[np.int32]]:
+def ranked(model: Model, pasts: Sequence[Past], targets: NDArray[np.int32]) -> tuple[Ranks, Tops]:
     """[B] ranks of the targets and [B, 50] lists."""
     ranks, tops = [], []
     for group, wanted in batches(pasts, targets):
@@ -120,34 +144,66 @@ def ranked(model: Model, pasts: Sequence[Past], targets: NDArray[np.int32]) -> t
     return np.concatenate(ranks), np.concatenate(tops)
 
 
+def _among(model: Model, task: Task, cold: NDArray[np.bool_]) -> Ranks:
+    """[B]: the ranks of the targets among the ``cold`` [items] only."""
+    groups = batches(task.asking(), task.targets)
+    return np.concatenate([ranks_of(np.where(cold, model.scores(some), -np.inf), wanted) for some, wanted in groups])
+
+
+def _only(lists: Tops, kept: NDArray[np.bool_]) -> Tops:
+    """The lists without the items that are not ``kept`` [items], closed up, -1 at their ends."""
+    out = ~kept[lists] | (lists < 0)
+    order = np.argsort(out, axis=1, kind="stable")
+    return np.take_along_axis(np.where(out, -1, lists), order, 1)
+
+
 def _result(
-    name: str, ranks: Ranks, tops: NDArray[np.int32], pasts: Sequence[Past], items: int, seconds: float,
-    gain: Difference | None,
-) -> Result:  # fmt: skip
-    counts = np.bincount(np.concatenate(pasts), minlength=items)
-    qualities = tuple(quality(ranks, tops, counts, k) for k in CUTOFFS)
-    return Result(model=name, qualities=qualities, seconds=seconds, gain=gain)
+    answered: Answered, task: Task, attributes: sparse.csr_matrix, seconds: float, gain: Difference | None, seed: int
+) -> Result:
+    ranks, tops, cold = answered.ranks, answered.tops, answered.among_cold
+    counts = np.bincount(np.concatenate(task.pasts), minlength=attributes.shape[0])
+    return Result(
+        model=answered.name, seconds=seconds, gain=gain,
+        qualities=tuple(quality(ranks, tops, counts, k, attributes) for k in CUTOFFS),
+        ndcg_10=compare(ndcg(ranks, 10), np.zeros(len(ranks)), seed),
+        recall_10_among_cold=None if cold is None else float((cold < 10).mean()),
+    )  # fmt: skip
 
 
-def _popularity(log: Log, _split: Split, pasts: Sequence[Past], _seed: int) -> Model:
-    return Popularity(pasts, len(log.items))
+def _popularity(log: Log, task: Task, _seed: int) -> Model:
+    return Popularity(task.pasts, len(log.items))
 
 
-def _item_knn(log: Log, _split: Split, pasts: Sequence[Past], _seed: int) -> Model:
-    return ItemKnn(pasts, len(log.items))
+def _item_knn(log: Log, task: Task, _seed: int) -> Model:
+    return ItemKnn(task.pasts, len(log.items))
 
 
-def _transitions(log: Log, split: Split, pasts: Sequence[Past], seed: int) -> Model:
-    constants = tune(split.pasts, len(log.items), _validation(split, seed))
-    return Transitions(pasts, len(log.items), constants)
+def _content(log: Log, task: Task, _seed: int) -> Model:
+    return tuned(attribute_matrix(log), task.validation)
 
 
-def _with_attributes(log: Log, split: Split, pasts: Sequence[Past], seed: int) -> Model:
+def _transitions(log: Log, task: Task, _seed: int) -> Model:
+    constants = tune(task.before, len(log.items), task.validation)
+    return Transitions(task.pasts, len(log.items), constants)
+
+
+def _with_attributes(log: Log, task: Task, _seed: int) -> Model:
     attributes = attribute_matrix(log)
-    constants = tune(split.pasts, len(log.items), _validation(split, seed), attributes)
-    return Transitions(pasts, len(log.items), constants, attributes)
+    constants = tune(task.before, len(log.items), task.validation, attributes)
+    return Transitions(task.pasts, len(log.items), constants, attributes)
 
 
-def _validation(split: Split, seed: int) -> Validation:
-    some = np.random.default_rng(seed).permutation(len(split.pasts))[:TUNING_SHOPPERS]
-    return Validation([split.pasts[i] for i in some], split.validation[some])
+def sasrec(say: Progress) -> Row:
+    """The row of SASRec. It takes minutes, and torch."""
+
+    def build(log: Log, task: Task, seed: int) -> Model:
+        from evaluation.baselines.sasrec import fit
+
+        return fit(task.before, task.pasts, len(log.items), task.validation, seed, say)
+
+    return scored(build)
+
+
+#: Every protocol has these rows but the cold one, which has ``COLD_BASELINES``.
+BASELINES = tuple(map(scored, (_popularity, _item_knn, _content, _transitions, _with_attributes)))
+COLD_BASELINES = tuple(map(scored, (_popularity, _content, _with_attributes)))

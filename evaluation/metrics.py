@@ -9,6 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
+from scipy import sparse
+
+from evaluation.lists import diversity, gini
 
 CUTOFFS = (1, 5, 10, 20, 50)
 
@@ -16,7 +19,10 @@ Ranks = NDArray[np.int64]
 
 
 class Quality(Struct, frozen=True, kw_only=True):
-    """Means over shoppers at one cutoff. ``coverage``: share of the catalogue in somebody's list."""
+    """Means over shoppers at one cutoff. ``coverage``: share of the catalogue in somebody's list.
+
+    ``gini``: how unequally the catalogue is shown; ``diversity``: within a list, None where items have no attributes.
+    """
 
     k: int
     hit_rate: float
@@ -25,6 +31,8 @@ class Quality(Struct, frozen=True, kw_only=True):
     coverage: float
     novelty: float
     popularity: float
+    gini: float = 0.0
+    diversity: float | None = None
 
 
 class Difference(NamedTuple):
@@ -61,7 +69,10 @@ def reciprocal_rank(ranks: Ranks, k: int) -> NDArray[np.float64]:
     return np.asarray(np.where(ranks < k, 1.0 / (ranks + 1.0), 0.0))
 
 
-def quality(ranks: Ranks, tops: NDArray[np.int32], counts: NDArray[np.int64], k: int) -> Quality:
+def quality(
+    ranks: Ranks, tops: NDArray[np.int32], counts: NDArray[np.int64], k: int,
+    attributes: sparse.csr_matrix | None = None,
+) -> Quality:  # fmt: skip
     """Everything at one cutoff. ``tops`` [B, >=k] are the lists, ``counts`` [items] the training interactions.
 
     Novelty is the mean self-information in bits (Castells et al., 2011); popularity the mean share of shoppers'
@@ -76,6 +87,8 @@ def quality(ranks: Ranks, tops: NDArray[np.int32], counts: NDArray[np.int64], k:
         coverage=len(np.unique(listed)) / len(counts),
         novelty=float(-np.log2(share[listed]).mean()),
         popularity=float(share[listed].mean() * len(counts)),
+        gini=gini(listed, len(counts)),
+        diversity=None if attributes is None else diversity(tops[:, :k], attributes),
     )
 
 

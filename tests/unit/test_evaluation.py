@@ -83,7 +83,7 @@ def test_a_folder_from_end_to_end(tmp_path: Path) -> None:
     said: list[str] = []
     table = leave_one_out_table(log, said.append)
     assert table.results[0].model == "popularity"
-    assert len(said) == 4
+    assert len(said) == 5
     by_name = {result.model: best_of(result.qualities, 1) for result in table.results}
     assert by_name["transitions"].hit_rate == 1.0
     assert by_name["popularity"].hit_rate < 0.5

@@ -1,0 +1,50 @@
+"""What a protocol asks of every row of its table: what may be learned from, who is asked, what they must find."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.baselines.transitions import Validation
+from evaluation.sequences import Log, leave_one_out
+
+TUNING_SHOPPERS = 4000
+
+Past = NDArray[np.int32]
+
+
+class Task(NamedTuple):
+    """``pasts``: of all shoppers, all that may be learned from; ``asked`` [B]: who is asked, numbers into ``pasts``.
+
+    ``before``: the same but for what ``validation`` asks, to choose constants on. ``cold`` [items]: True where an item
+    is in no past by the protocol's will; None where there is no such thing.
+    """
+
+    protocol: str
+    pasts: Sequence[Past]
+    asked: NDArray[np.int64]
+    targets: NDArray[np.int32]
+    before: Sequence[Past]
+    validation: Validation
+    cold: NDArray[np.bool_] | None = None
+
+    def asking(self) -> Sequence[Past]:
+        """The pasts of those who are asked."""
+        return [self.pasts[shopper] for shopper in self.asked.tolist()]
+
+
+def last_one(log: Log, seed: int) -> Task:
+    """Leave-one-out: the last item is the test, the last but one chooses the constants."""
+    split = leave_one_out(log)
+    pasts = [np.append(past, item) for past, item in zip(split.pasts, split.validation, strict=True)]
+    return Task(
+        protocol="leave-one-out, full ranking, seen items removed", pasts=pasts, asked=np.arange(len(pasts)),
+        targets=split.test, before=split.pasts, validation=some_of(split.pasts, split.validation, seed),
+    )  # fmt: skip
+
+
+def some_of(pasts: Sequence[Past], targets: NDArray[np.int32], seed: int) -> Validation:
+    """The shoppers who choose the constants."""
+    some = np.random.default_rng(seed).permutation(len(pasts))[:TUNING_SHOPPERS]
+    return Validation([pasts[i] for i in some], targets[some])
