@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from contracts.bundle import Bundle
+from contracts.settings import EngineSettings
 from evaluation.baselines.content import tuned
 from evaluation.baselines.item_knn import ItemKnn
 from evaluation.baselines.popularity import Popularity
@@ -116,14 +117,14 @@ def scored(build: Build) -> Row:
     return row
 
 
-def served(bundle: Bundle | None, step: Step) -> Row:
+def served(bundle: Bundle | None, step: Step, settings: EngineSettings | None = None) -> Row:
     """The row of what serves: the engine's own lists. A target outside its list counts as never found.
 
     Among cold items it has those of its list of 200, in the order of that list.
     """
 
     def row(log: Log, task: Task, _seed: int) -> Answered:
-        engine, items = Served(log, task.pasts, bundle, step=step), len(log.items)
+        engine, items = Served(log, task.pasts, bundle, settings, step), len(log.items)
         lists = engine.lists(LIST if task.cold is None else SERVED_LIST)[task.asked]
         ranks = ranks_in(lists[:, :LIST], task.targets, items)
         cold = None if task.cold is None else ranks_in(_only(lists, task.cold), task.targets, items)

@@ -44,12 +44,16 @@ class ItemRow(Struct, frozen=True):
 
 
 class Log(NamedTuple):
-    """Item sequences by shopper, in order of time; items are numbers into ``items``. ``event_type``: the commonest."""
+    """Item sequences by shopper, in order of time; items are numbers into ``items``.
+
+    ``times``: of each event of ``sequences``, Unix seconds, 0 where it has none. ``event_type``: the commonest.
+    """
 
     name: str
     items: tuple[str, ...]
     sequences: tuple[Sequence, ...]
     rows: tuple[ItemRow | None, ...]
+    times: tuple[NDArray[np.float64], ...] = ()
     event_type: str = "view"
 
 
@@ -78,9 +82,15 @@ def read(folder: Path) -> Log:
     rows = {row.item_id: row for row in _rows(described, ItemRow)} if described.exists() else {}
     for item_id in rows:
         numbers.setdefault(item_id, len(numbers))
-    sequences = tuple(np.array([item for *_, item in sorted(events)], np.int32) for events in by_user.values())
-    described_rows = tuple(rows.get(item) for item in numbers)
-    return Log(folder.name, tuple(numbers), sequences, described_rows, kinds.most_common(1)[0][0] if kinds else "view")
+    histories = [sorted(events) for events in by_user.values()]
+    return Log(
+        folder.name,
+        tuple(numbers),
+        tuple(np.array([item for *_, item in events], np.int32) for events in histories),
+        tuple(rows.get(item) for item in numbers),
+        tuple(np.array([time for time, *_ in events], np.float64) for events in histories),
+        kinds.most_common(1)[0][0] if kinds else "view",
+    )
 
 
 def _rows(path: Path, kind: type[S]) -> Iterator[S]:

@@ -1,0 +1,94 @@
+"""The body of ``daogou evaluate`` where shoppers are split once: leave-one-out, cold items, one cut through time."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import typer
+from msgspec import Struct, json
+from rich.console import Console
+from rich.table import Table
+
+from contracts.bundle import open_bundle
+from contracts.settings import load_settings
+from evaluation.cold import cold_ones, write_training
+from evaluation.compare import BASELINES, COLD_BASELINES, Comparison, Result, Row, sasrec, served, table
+from evaluation.metrics import best_of
+from evaluation.sequences import Log, read
+from evaluation.task import Task, last_one
+from evaluation.time_split import later_ones
+from launch.bar import bar
+from launch.options import print_json
+
+Say = Callable[[str], None]
+Step = Callable[[str, int, int], None]
+
+
+class Asked(Struct, frozen=True, kw_only=True):
+    """What the command line asks for."""
+
+    protocol: str = "leave-one-out"
+    bundle: Path | None = None
+    sasrec: bool = False
+    out: Path | None = None
+    seed: int = 0
+
+
+def evaluate_split(folder: Path, asked: Asked, as_json: bool) -> None:
+    """Run the rows, print the table or JSON, and write the folder if one is wanted."""
+    with Console(stderr=True).status("reading"):
+        log = read(folder)
+    task = _task(log, asked)
+    with bar(stderr=True) as (say, step):
+        found = table(log, task, say, asked.seed, _rows(task, asked, say, step))
+    if asked.out:
+        _write(asked.out, folder, log, task, found)
+    if as_json:
+        print_json(found)
+    else:
+        _print(found)
+
+
+def _task(log: Log, asked: Asked) -> Task:
+    if asked.protocol == "cold":
+        return cold_ones(log, asked.seed)
+    return later_ones(log, asked.seed) if asked.protocol == "time-split" else last_one(log, asked.seed)
+
+
+def _rows(task: Task, asked: Asked, say: Say, step: Step) -> tuple[Row, ...]:
+    bundles = (None, open_bundle(asked.bundle)) if asked.bundle else (None,)
+    neural = (sasrec(say),) if asked.sasrec else ()
+    baselines = BASELINES if task.cold is None else COLD_BASELINES
+    engine = load_settings().engine
+    return (*baselines, *neural, *(served(bundle, step, engine) for bundle in bundles))
+
+
+def _write(out: Path, folder: Path, log: Log, task: Task, found: Comparison) -> None:
+    from evaluation.plots import draw
+
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "evaluation.json").write_bytes(json.format(json.encode(found), indent=2))
+    draw(found, out)
+    if task.cold is not None:
+        write_training(folder, log, task.cold, out / "training")
+
+
+def _print(found: Comparison) -> None:
+    cold = () if found.cold_items is None else ("recall@10 among cold",)
+    table = Table(
+        "model", "HR@10", "NDCG@10", "MRR@10", *cold, "coverage", "gini", "diversity", "novelty", "gain in NDCG@10",
+        "seconds", title=found.protocol,
+    )  # fmt: skip
+    for result in found.results:
+        table.add_row(*_cells(result))
+    Console().print(table)
+    counted = f", {found.cold_items:,} of them cold" if found.cold_items is not None else ""
+    typer.echo(f"{found.data}: {found.shoppers:,} shoppers, {found.items:,} items{counted}")
+
+
+def _cells(result: Result) -> tuple[str, ...]:
+    q, cold = best_of(result.qualities, 10), result.recall_10_among_cold
+    accuracy = (f"{value:.4f}" for value in (q.hit_rate, q.ndcg, q.mrr))
+    beyond = (f"{q.coverage:.4f}", f"{q.gini:.3f}", "-" if q.diversity is None else f"{q.diversity:.3f}")
+    among = () if cold is None else (f"{cold:.4f}",)
+    gain = str(result.gain or "")
+    return (result.model, *accuracy, *among, *beyond, f"{q.novelty:.2f}", gain, f"{result.seconds:.1f}")
