@@ -11,7 +11,7 @@ from training.lists import Examples
 from training.model import NEVER, Ranker
 from training.vectors import Vectors
 
-UNPROPOSED = 0.05
+UNPROPOSED = 0.01
 
 
 class Tensors(NamedTuple):
@@ -72,13 +72,16 @@ def probable(logits: Tensor, part: Tensors) -> Tensor:
 
     A list that led to a click teaches the cart and purchase heads too: so far nothing of it was put into the cart. An
     item bought says nothing against having been clicked, so the heads before the one taught learn nothing from it.
+    Lists whose answer no source proposed weigh little, as in ``listed``: there an answer has no sign of being one.
     """
     every = torch.arange(len(logits))
     truth = torch.zeros_like(logits)
     truth[every, 0, part.heads] = 1.0
     counts = (part.candidates >= 0)[:, :, None].repeat(1, 1, logits.shape[2])
     counts[:, 0] &= torch.arange(logits.shape[2])[None, :] >= part.heads[:, None]
-    return nn.functional.binary_cross_entropy_with_logits(logits[counts], truth[counts])
+    each = nn.functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    weights = torch.where(part.proposed, 1.0, UNPROPOSED)[:, None, None] * counts
+    return (each * weights).sum() / weights.sum().clamp(min=1.0)
 
 
 def retrieved(query: Tensor, vectors: Vectors, answers: Tensor, most: int, rng: torch.Generator) -> Tensor:

@@ -164,6 +164,16 @@ def test_a_purchase_says_nothing_against_a_click_but_a_click_says_no_purchase_ye
     torch.testing.assert_close(clicked, torch.tensor(40.0 / 3.0))
 
 
+def test_an_answer_that_nobody_proposed_says_little() -> None:
+    """Beside good candidates it would teach that having no sign at all is one."""
+    both = part([0, 0], [[5, 6], [7, 8]])
+    logits = torch.zeros(2, 2, len(HEADS))
+    logits[1, 0] = -20.0  # sure that the second list's answer is none
+    proposed = both._replace(proposed=torch.tensor([True, False]))
+    for loss in (listed, probable):
+        assert loss(logits, proposed) < 0.5 * loss(logits, both)
+
+
 def test_retrieval_against_all_and_against_drawn_items_agree_where_the_answer_stands_out() -> None:
     vectors = Vectors(torch.eye(12), 2)
     query, answers = 30.0 * torch.nn.functional.pad(torch.eye(12), (0, 2)), torch.arange(12)
