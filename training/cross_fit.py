@@ -1,6 +1,7 @@
 """Leave-one-out examples: the last events of each shopper, beside what all *other* shoppers teach.
 
-For logs without times, where "before" means something within a shopper only. Shoppers are drawn into folds; a fold's
+For logs without times, where "before" means something within a shopper only; where there are times they are put aside,
+as leave-one-out does that evaluates it: a shopper's events are a minute apart. Shoppers are drawn into folds; a fold's
 features come from the counts of the other folds (cross-fitting), so no example has seen its answer, and each is read
 beside nearly as many counts as there will be when it serves.
 """
@@ -10,7 +11,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from msgspec.structs import replace
 
+from contracts.dialects.dataset import UNTIMED_MS, UNTIMED_STEP_MS
 from contracts.events import AnyEvent, ItemId, UserId, items_of, kind_of
 from contracts.profile import Position, Profile, apply
 from contracts.statistics import Increments, Statistics
@@ -36,7 +39,8 @@ class CrossFit:
         self._lists, self._heads = lists, heads_of(events)
         by_user: defaultdict[UserId, list[AnyEvent]] = defaultdict(list)
         for event in events:
-            by_user[UserId(event.user_id)].append(event)
+            mine = by_user[UserId(event.user_id)]
+            mine.append(replace(event, time_ms=UNTIMED_MS + len(mine) * UNTIMED_STEP_MS))
         order = np.random.default_rng([seed, ENTROPY]).permutation(len(by_user))
         users = list(by_user)
         checks = max(1, round(len(users) * check_share))

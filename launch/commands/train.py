@@ -23,7 +23,7 @@ def train(
     protocol: Annotated[
         Protocol | None,
         typer.Option(
-            help="What judges: the log's last part, or some shoppers' last events. By default as it has times."
+            help="What judges: the log's last part; or some shoppers' last events (without times, or with --hold-back)."
         ),
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads of PyTorch.")] = 1,
@@ -54,7 +54,7 @@ def train(
     log = read_log(events, items, hold_back)
     plan = replace(
         PRESETS[preset], seed=seed, threads=threads, epochs=epochs or PRESETS[preset].epochs,
-        protocol=protocol or log.protocol,
+        protocol=protocol or (Protocol.LEAVE_ONE_OUT if hold_back else log.protocol),
     )  # fmt: skip
     for reason, count in log.refused.items():
         typer.echo(f"refused {count:,} rows: {reason}")

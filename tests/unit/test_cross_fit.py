@@ -3,6 +3,7 @@
 from collections import Counter
 
 import numpy as np
+from msgspec.structs import replace
 
 from contracts.events import Click, ItemId
 from contracts.features import FEATURES
@@ -75,6 +76,15 @@ def test_what_folds_taught_adds_up_to_what_all_taught() -> None:
     np.testing.assert_allclose(summed.trend(rows, now), whole.trend(rows, now))
     for one, other in zip(summed.between(rows, rows, now), whole.between(rows, rows, now), strict=True):
         np.testing.assert_allclose(one, other)
+
+
+def test_times_are_put_aside() -> None:
+    """A log of years and one of seconds teach the same, as they are the same to who evaluates leave-one-out."""
+    slow = [replace(event, time_ms=START + 30 * (event.time_ms - START) * 86_400) for event in walks()]
+    again = CrossFit(Lists(catalogue(), 9, 10, 4, 0), slow, 0.25, 0)
+    for (_, one), (_, other) in zip(crossed().run(), again.run(), strict=True):
+        np.testing.assert_array_equal(one.features, other.features)
+        np.testing.assert_array_equal(one.history.gaps, other.history.gaps)
 
 
 def test_the_same_seed_gives_the_same_examples() -> None:
