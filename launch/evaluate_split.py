@@ -73,22 +73,28 @@ def _write(out: Path, folder: Path, log: Log, task: Task, found: Comparison) -> 
 
 
 def _print(found: Comparison) -> None:
-    cold = () if found.cold_items is None else ("recall@10 among cold",)
-    table = Table(
-        "model", "HR@10", "NDCG@10", "MRR@10", *cold, "coverage", "gini", "diversity", "novelty", "gain in NDCG@10",
-        "seconds", title=found.protocol,
-    )  # fmt: skip
+    """Two tables, so that each fits a terminal of 80 columns: how accurate, and what else a list should be."""
+    cold = () if found.cold_items is None else ("among cold",)
+    accurate = Table("model", "HR@10", "NDCG@10", "MRR@10", *cold, "gain in NDCG@10", title=found.protocol)
+    beyond = Table("model", "coverage", "Gini", "diversity", "novelty", "seconds")
     for result in found.results:
-        table.add_row(*_cells(result))
-    Console().print(table)
+        accurate.add_row(result.model, *_accuracy(result))
+        beyond.add_row(result.model, *_beyond(result))
+    console = Console()
+    console.print(accurate)
+    console.print(beyond)
     counted = f", {found.cold_items:,} of them cold" if found.cold_items is not None else ""
     typer.echo(f"{found.data}: {found.shoppers:,} shoppers, {found.items:,} items{counted}")
 
 
-def _cells(result: Result) -> tuple[str, ...]:
+def _accuracy(result: Result) -> tuple[str, ...]:
     q, cold = best_of(result.qualities, 10), result.recall_10_among_cold
-    accuracy = (f"{value:.4f}" for value in (q.hit_rate, q.ndcg, q.mrr))
-    beyond = (f"{q.coverage:.4f}", f"{q.gini:.3f}", "-" if q.diversity is None else f"{q.diversity:.3f}")
     among = () if cold is None else (f"{cold:.4f}",)
-    gain = str(result.gain or "")
-    return (result.model, *accuracy, *among, *beyond, f"{q.novelty:.2f}", gain, f"{result.seconds:.1f}")
+    gain = "" if result.gain is None else str(result.gain).replace(" [", "\n[")
+    return (f"{q.hit_rate:.4f}", f"{q.ndcg:.4f}", f"{q.mrr:.4f}", *among, gain)
+
+
+def _beyond(result: Result) -> tuple[str, ...]:
+    q = best_of(result.qualities, 10)
+    diversity = "-" if q.diversity is None else f"{q.diversity:.3f}"
+    return (f"{q.coverage:.4f}", f"{q.gini:.3f}", diversity, f"{q.novelty:.2f}", f"{result.seconds:.1f}")
