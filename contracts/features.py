@@ -145,7 +145,8 @@ def _co_occurrence(
     mine, theirs = (statistics.trend(rows, nows_ms) + RARE for rows in (candidates, recent))
     cosine = (after + before) / np.sqrt(mine[:, :, None] * theirs[:, None, :])
     by_recency, evenly = kernel(recent.shape[1]), kernel(recent.shape[1], EVENLY)
-    return np.log1p(after) @ by_recency, np.log1p(after) @ evenly, np.log1p(before) @ by_recency, cosine @ evenly
+    followed = np.log1p(after)
+    return followed @ by_recency, followed @ evenly, np.log1p(before) @ by_recency, cosine @ evenly
 
 
 def _similarity(table: ItemTable, recent: Rows, candidates: Rows) -> tuple[Floats, Floats]:

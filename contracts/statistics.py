@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from contracts.events import AnyEvent, ItemId, Kind, items_of, kind_of
 from contracts.items import NO_ROW, ItemTable, Rows
 from contracts.profile import Profile
+from contracts.terms import slots_of
 
 WINDOW = 10
 NEIGHBOURS = 50
@@ -189,10 +190,8 @@ class Statistics:
 
     def _hits(self, leading: Rows, following: Rows) -> Scores:
         """[B, M, F]: the inflated weight of ``following`` [B, F] among the followers of ``leading`` [B, M]."""
-        known = np.unique(following)
-        slots = np.full(len(self._trend) + 1, len(known), np.int32)  # the last one is for -1, too
-        slots[known] = np.arange(len(known), dtype=np.int32)
-        slots[NO_ROW] = len(known)
+        known, slots = slots_of(following, len(self._trend))
+        slots[NO_ROW] = len(known)  # the last slot, which no row has
         first = np.full((len(following), len(known) + 1), NO_ROW, np.int32)
         shoppers = np.arange(len(following))[:, None]
         places = np.arange(following.shape[1], dtype=np.int32)[::-1]

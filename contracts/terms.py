@@ -55,6 +55,10 @@ def _words(text: str) -> Iterator[str]:
             yield f"word {run}"
 
 
+def _padded(terms: list[int]) -> Rows:
+    return np.array([*terms, *[NO_TERM] * (TERMS - len(terms))], np.int32)
+
+
 class Terms:
     """The terms of a catalogue's rows. One thread at a time."""
 
@@ -63,15 +67,16 @@ class Terms:
         self._frequency = np.zeros(BUCKETS + 1, np.int64)
         self._items = 0
         self._idf: Floats | None = None
-        self.changes = 0  # rows put so far, so that who keeps an index knows how old it is
+        self.changes = 0  # how often a row's terms changed, so that who keeps an index knows how old it is
 
     def put(self, row: int, item: CatalogueItem | None) -> None:
         """The terms of a row from now on; none where it is deleted."""
         self._fit(row)
+        terms = _padded(terms_of(item) if item else [])
+        if np.array_equal(terms, self._of[row]):
+            return  # a new price or stock changes no word
         self._count(row, -1)
-        terms = terms_of(item) if item else []
-        self._of[row] = NO_TERM
-        self._of[row, : len(terms)] = terms
+        self._of[row] = terms
         self._count(row, 1)
         self._idf = None
         self.changes += 1
@@ -116,7 +121,7 @@ class Terms:
 def alike(terms: Terms, recent: Rows, candidates: Rows, kernels: Floats) -> Floats:
     """[B, N, K]: for each of K ``kernels`` [K, L], the sum over ``recent`` [B, L] of weight times the terms' cosine."""
     asked, asked_weights = terms.of(recent)
-    known, slots = _slots(asked)
+    known, slots = slots_of(asked, BUCKETS)
     taste = np.zeros((len(recent), len(known) + 1, len(kernels)), np.float32)
     shoppers = np.arange(len(recent))[:, None, None]
     values = asked_weights[..., None] * kernels.T[None, :, None, :]
@@ -136,9 +141,9 @@ def closest(terms: Terms, recent: Rows, rows: Rows) -> Rows:
     return np.asarray(recent[np.arange(len(recent)), best])
 
 
-def _slots(buckets: Rows) -> tuple[Rows, Rows]:
-    """The buckets at hand, and for each bucket its place among them; the last place is for all others."""
-    known = np.unique(buckets)
-    slots = np.full(BUCKETS + 1, len(known), np.int32)
+def slots_of(values: Rows, most: int) -> tuple[Rows, Rows]:
+    """The distinct ``values``; and for each number of 0..``most`` its place among them, or after them if absent."""
+    known = np.unique(values)
+    slots = np.full(most + 1, len(known), np.int32)
     slots[known] = np.arange(len(known), dtype=np.int32)
     return known, slots

@@ -14,11 +14,11 @@ from contracts.settings import EngineSettings
 from evaluation.baselines.content import tuned
 from evaluation.baselines.item_knn import ItemKnn
 from evaluation.baselines.popularity import Popularity
-from evaluation.baselines.transitions import Transitions, batches, tune, without_seen
+from evaluation.baselines.transitions import Scoring, Transitions, batches, tune, without_seen
 from evaluation.engine_row import Served, Step, ranks_in
 from evaluation.metrics import CUTOFFS, Difference, Quality, Ranks, compare, ndcg, quality, ranks_of
 from evaluation.sequences import Log, attribute_matrix
-from evaluation.task import Task, last_one
+from evaluation.task import Task
 
 LIST = max(CUTOFFS)
 SERVED_LIST = 200
@@ -28,13 +28,10 @@ Tops = NDArray[np.int32]
 Progress = Callable[[str], None]
 
 
-class Model(Protocol):
-    """What is compared: scores of all items for some shoppers."""
+class Model(Scoring, Protocol):
+    """What is compared, by its name."""
 
     name: str
-
-    def scores(self, pasts: Sequence[Past]) -> NDArray[np.float32]:
-        """[B, items]."""
 
 
 class Answered(NamedTuple):
@@ -80,14 +77,6 @@ class Comparison(Struct, frozen=True, kw_only=True):
     cold_items: int | None = None
 
 
-def leave_one_out_table(log: Log, progress: Progress, seed: int = 0, more: Sequence[Row] = ()) -> Comparison:
-    """Fit each baseline on all but the last item, rank every unseen item, find the last one's rank.
-
-    ``more``: rows beside the baselines.
-    """
-    return table(log, last_one(log, seed), progress, seed, (*BASELINES, *more))
-
-
 def table(log: Log, task: Task, progress: Progress, seed: int, rows: Sequence[Row]) -> Comparison:
     """Each row in turn, all on the same task."""
     attributes, results = attribute_matrix(log), list[Result]()
@@ -125,7 +114,7 @@ def served(bundle: Bundle | None, step: Step, settings: EngineSettings | None = 
 
     def row(log: Log, task: Task, _seed: int) -> Answered:
         engine, items = Served(log, task.pasts, bundle, settings, step), len(log.items)
-        lists = engine.lists(LIST if task.cold is None else SERVED_LIST)[task.asked]
+        lists = engine.lists(LIST if task.cold is None else SERVED_LIST, task.asked.tolist())
         ranks = ranks_in(lists[:, :LIST], task.targets, items)
         cold = None if task.cold is None else ranks_in(_only(lists, task.cold), task.targets, items)
         return Answered(engine.name, ranks, lists[:, :LIST], cold)

@@ -71,17 +71,20 @@ class Served:
             row = EventRow(event_type=self._type, user_id=_user(number), item_id=self._ids[item], seq=place)
             yield Position("", 0, place), row_to_event(msgspec.json.encode(row), place)
 
-    def lists(self, size: int) -> NDArray[np.int32]:
-        """[B, size]: the items of each shopper's slate, best first, -1 where there are no more. Seen ones are out."""
-        shoppers = range(len(self._pasts))
-        found = np.full((len(shoppers), size), NOWHERE, np.int32)
-        for start in shoppers[::BATCH]:
-            self._step("shoppers answered", start, len(shoppers))
-            some = shoppers[start : start + BATCH]
-            for shopper, slate in zip(some, self._engine.recommend([self._ask(s, size) for s in some]), strict=True):
+    def lists(self, size: int, asked: Sequence[int]) -> NDArray[np.int32]:
+        """[asked, size]: the items of each shopper's slate, best first, -1 where there are no more. Seen ones are out.
+
+        ``asked`` are numbers into the pasts.
+        """
+        found = np.full((len(asked), size), NOWHERE, np.int32)
+        for start in range(0, len(asked), BATCH):
+            self._step("shoppers answered", start, len(asked))
+            some = asked[start : start + BATCH]
+            slates = self._engine.recommend([self._ask(shopper, size) for shopper in some])
+            for place, (shopper, slate) in enumerate(zip(some, slates, strict=True), start):
                 seen = set(self._pasts[shopper].tolist())
                 fresh = [n for n in (self._number[ItemId(each.item_id)] for each in slate.items) if n not in seen]
-                found[shopper, : len(fresh[:size])] = fresh[:size]
+                found[place, : len(fresh[:size])] = fresh[:size]
         return found
 
     def _ask(self, number: int, size: int) -> Ask:

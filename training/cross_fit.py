@@ -27,7 +27,6 @@ LAST = 3  # of a shopper's events are asked for
 class Shopper(NamedTuple):
     """One shopper's events in their order; those of ``check`` judge, they do not teach."""
 
-    user: UserId
     events: Sequence[AnyEvent]
     check: bool
 
@@ -42,11 +41,11 @@ class CrossFit:
             mine = by_user[UserId(event.user_id)]
             mine.append(replace(event, time_ms=UNTIMED_MS + len(mine) * UNTIMED_STEP_MS))
         order = np.random.default_rng([seed, ENTROPY]).permutation(len(by_user))
-        users = list(by_user)
-        checks = max(1, round(len(users) * check_share))
-        shoppers = [Shopper(users[at], by_user[users[at]], place < checks) for place, at in enumerate(order.tolist())]
+        walks = list(by_user.values())
+        checks = max(1, round(len(walks) * check_share))
+        shoppers = [Shopper(walks[at], place < checks) for place, at in enumerate(order.tolist())]
         self._folds = [shoppers[fold::FOLDS] for fold in range(FOLDS)]
-        self.total, self.seen = len(events), 0
+        self.seen = 0  # events so far
 
     def run(self) -> Iterator[tuple[bool, Examples]]:
         """Whether a batch judges, and the batch."""

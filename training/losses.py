@@ -11,7 +11,7 @@ from training.lists import Examples
 from training.model import NEVER, Ranker
 from training.vectors import Vectors
 
-UNPROPOSED = 0.01
+UNPROPOSED = 0.01  # the weight of a list whose answer no source proposed
 
 
 class Tensors(NamedTuple):
@@ -63,8 +63,7 @@ def listed(logits: Tensor, part: Tensors) -> Tensor:
     """
     mine = of_head(logits, part.heads).masked_fill(part.candidates < 0, NEVER)
     each = nn.functional.cross_entropy(mine, torch.zeros(len(mine), dtype=torch.long), reduction="none")
-    weights = torch.where(part.proposed, 1.0, UNPROPOSED)
-    return (each * weights).sum() / weights.sum().clamp(min=1.0)
+    return _mean(each, _trust(part))
 
 
 def probable(logits: Tensor, part: Tensors) -> Tensor:
@@ -80,7 +79,15 @@ def probable(logits: Tensor, part: Tensors) -> Tensor:
     counts = (part.candidates >= 0)[:, :, None].repeat(1, 1, logits.shape[2])
     counts[:, 0] &= torch.arange(logits.shape[2])[None, :] >= part.heads[:, None]
     each = nn.functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
-    weights = torch.where(part.proposed, 1.0, UNPROPOSED)[:, None, None] * counts
+    return _mean(each, _trust(part)[:, None, None] * counts)
+
+
+def _trust(part: Tensors) -> Tensor:
+    """[B]: what a list weighs."""
+    return torch.where(part.proposed, 1.0, UNPROPOSED)
+
+
+def _mean(each: Tensor, weights: Tensor) -> Tensor:
     return (each * weights).sum() / weights.sum().clamp(min=1.0)
 
 

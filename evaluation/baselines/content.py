@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from evaluation.baselines.transitions import Validation, batches, recency_matrix, without_seen
-from evaluation.metrics import ndcg, ranks_of
+from evaluation.baselines.transitions import Validation, recency_matrix, validated
 
 Past = NDArray[np.int32]
 
@@ -31,12 +30,4 @@ class Content:
 
 def tuned(attributes: sparse.csr_matrix, validation: Validation) -> Content:
     """The base with the best NDCG@10 on validation."""
-    return max((Content(attributes, base) for base in BASES), key=lambda model: _value(model, validation))
-
-
-def _value(model: Content, validation: Validation) -> float:
-    ranks = [
-        ranks_of(without_seen(model.scores(pasts), pasts), targets)
-        for pasts, targets in batches(validation.pasts, validation.targets)
-    ]
-    return float(ndcg(np.concatenate(ranks), 10).mean())
+    return max((Content(attributes, base) for base in BASES), key=lambda model: validated(model, validation))

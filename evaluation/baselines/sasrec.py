@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from evaluation.baselines.transitions import Validation, batches, without_seen
-from evaluation.metrics import ndcg, ranks_of
+from evaluation.baselines.transitions import Validation, validated
 
 Past = NDArray[np.int32]
 Say = Callable[[str], None]
@@ -86,7 +85,7 @@ def fit(
     """Choose the epochs on ``validation`` having trained on ``before``, then train on ``pasts`` for that many."""
     recipe, best, best_value = recipe or Recipe(), 0, -1.0
     for epoch, network in enumerate(_epochs(before, items, recipe, seed), start=1):
-        value = _value(SasRec(network, items, recipe, epoch), validation)
+        value = validated(SasRec(network, items, recipe, epoch), validation)
         say(f"SASRec, epoch {epoch}: validation NDCG@10 {value:.4f}")
         if value > best_value:
             best, best_value = epoch, value
@@ -139,11 +138,3 @@ def _padded(rows: Sequence[Past], padding: int) -> tuple[Tensor, Tensor]:
     for number, row in enumerate(rows):
         padded[number, : len(row)] = torch.from_numpy(row.astype(np.int64))
     return padded, lengths
-
-
-def _value(model: SasRec, validation: Validation) -> float:
-    ranks = [
-        ranks_of(without_seen(model.scores(some), some), targets)
-        for some, targets in batches(validation.pasts, validation.targets)
-    ]
-    return float(ndcg(np.concatenate(ranks), 10).mean())

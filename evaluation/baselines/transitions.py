@@ -8,7 +8,7 @@ figures, so it is the bar. Constants are chosen on validation by ``tune``.
 
 from collections.abc import Sequence
 from itertools import product
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from msgspec import Struct
@@ -101,13 +101,21 @@ def tune(
     for _, (name, grid) in product(range(2), grids.items()):
         for value in grid:
             tried = replace(best, **{name: int(value) if name == "window" else value})
-            found = _value(Transitions(pasts, items, tried, attributes), validation)
+            found = validated(Transitions(pasts, items, tried, attributes), validation)
             if found > best_value:
                 best, best_value = tried, found
     return best
 
 
-def _value(model: Transitions, validation: Validation) -> float:
+class Scoring(Protocol):
+    """Scores all items for some shoppers."""
+
+    def scores(self, pasts: Sequence[Past]) -> Scores:
+        """[B, items]."""
+
+
+def validated(model: Scoring, validation: Validation) -> float:
+    """NDCG@10 on validation, seen items removed: what constants are chosen by."""
     values = [
         ndcg(ranks_of(without_seen(model.scores(pasts), pasts), targets), 10)
         for pasts, targets in batches(validation.pasts, validation.targets)

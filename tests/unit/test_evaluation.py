@@ -11,10 +11,11 @@ from contracts.errors import Unreadable
 from evaluation.baselines.item_knn import ItemKnn
 from evaluation.baselines.popularity import Popularity
 from evaluation.baselines.transitions import Constants, Transitions, recency_matrix, without_seen
-from evaluation.compare import leave_one_out_table, ranked, served
+from evaluation.compare import BASELINES, ranked, served, table
 from evaluation.engine_row import ranks_in
 from evaluation.metrics import best_of, compare, hit_rate, ndcg, quality, ranks_of, reciprocal_rank
 from evaluation.sequences import attribute_matrix, leave_one_out, read
+from evaluation.task import last_one
 
 
 def test_ranks_are_pessimistic_and_nan_is_last() -> None:
@@ -81,10 +82,10 @@ def test_a_folder_from_end_to_end(tmp_path: Path) -> None:
     assert len(split.pasts) == 200
     assert attribute_matrix(log).shape[0] == 12
     said: list[str] = []
-    table = leave_one_out_table(log, said.append)
-    assert table.results[0].model == "popularity"
+    compared = table(log, last_one(log, 0), said.append, 0, BASELINES)
+    assert compared.results[0].model == "popularity"
     assert len(said) == 5
-    by_name = {result.model: best_of(result.qualities, 1) for result in table.results}
+    by_name = {result.model: best_of(result.qualities, 1) for result in compared.results}
     assert by_name["transitions"].hit_rate == 1.0
     assert by_name["popularity"].hit_rate < 0.5
 
@@ -99,7 +100,7 @@ def test_a_bad_line_is_named(tmp_path: Path) -> None:
 def test_what_serves_answers_with_its_own_lists(tmp_path: Path) -> None:
     """Everybody goes around the same circle: the engine, having learned it, puts what comes next first."""
     log = read(write(tmp_path, cycle()))
-    found = leave_one_out_table(log, lambda _: None, more=[served(None, lambda *_: None)])
+    found = table(log, last_one(log, 0), lambda _: None, 0, (*BASELINES, served(None, lambda *_: None)))
     row = found.results[-1]
     assert row.model == "daogou, no model"
     assert best_of(row.qualities, 1).hit_rate > 0.9

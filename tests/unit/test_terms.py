@@ -88,6 +88,15 @@ def test_the_index_is_made_again_when_much_has_changed() -> None:
     assert postings.scores(last, np.ones(1, np.float32))[0, 1] == 0.0
 
 
+def test_a_new_price_changes_no_word() -> None:
+    table = shelf(titled("a", "red shoe", price=1.0), titled("b", "red pan"))
+    before = table.terms.changes
+    table.upsert(titled("a", "red shoe", price=2.0))
+    assert table.terms.changes == before
+    table.upsert(titled("a", "green shoe", price=2.0))
+    assert table.terms.changes == before + 1
+
+
 def test_an_empty_catalogue_has_nothing_alike() -> None:
     table = ItemTable(4)
     none = np.full((2, 2), -1, np.int32)
