@@ -99,7 +99,9 @@ class TrainingFacts(Struct, frozen=True, kw_only=True):
 class Manifest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Everything one must know to serve the bundle. ``vector_dim`` = ``text_dim`` + ``delta_dim``.
 
-    An ``encoder`` makes vectors of texts and no slates: it has no features, no heads, and no history.
+    ``prerank``: a weight for each feature, whose sum chooses the candidates that are worth the ranker's time; none:
+    the sources' own order chooses. An ``encoder`` makes vectors of texts and no slates: it has no features, no heads,
+    and no history.
     """
 
     schema: int
@@ -117,6 +119,7 @@ class Manifest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     parity: tuple[Parity, ...]
     training: TrainingFacts
     versions: tuple[Version, ...]
+    prerank: tuple[float, ...] = ()
 
     @property
     def vector_dim(self) -> int:
@@ -223,6 +226,8 @@ def _check_versions(folder: Path, manifest: Manifest) -> None:
             f"{folder}: made for features version {manifest.features_version}; "
             f"this daogou computes {FEATURES_VERSION}: export the checkpoint again after training it again"
         )
+    if manifest.prerank and len(manifest.prerank) != len(FEATURES):
+        raise BundleRefused(f"{folder}: {len(manifest.prerank)} prerank weights for {len(FEATURES)} features")
     if manifest.heads[: len(HEADS)] != HEADS:
         raise BundleRefused(f"{folder}: heads {manifest.heads}; they must begin with {HEADS}")
 

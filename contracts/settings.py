@@ -112,9 +112,11 @@ class EngineSettings(_Section):
 
     slate_size: Annotated[int, Field(ge=1, le=200)] = 10
     """Items of a slate."""
+    considered: Annotated[int, Field(ge=10, le=20000)] = 400
+    """Most candidates of all sources whose features are computed for one slate."""
     candidates: Annotated[int, Field(ge=10, le=5000)] = 100
-    """Most candidates that the ranker scores for one slate."""
-    per_source: Annotated[int, Field(ge=1, le=1000)] = 40
+    """Most candidates, the best of those by a weighted sum of their features, that the ranker scores."""
+    per_source: Annotated[int, Field(ge=1, le=1000)] = 100
     """Most candidates of one source."""
     seen_window: Annotated[int, Field(ge=0, le=100)] = 5
     """So many of the last viewed items are not shown again at once."""

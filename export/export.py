@@ -97,7 +97,7 @@ def _sealed(part: Path, found: Sequence[tuple[Graph, tuple[Parity, ...]]], plan:
             text_dim=plan.text_dim, delta_dim=plan.plan.ranker.delta_dim, max_tokens=plan.max_tokens,
             history_limit=plan.plan.ranker.history_limit, files=entries(part, files),
             graphs=tuple(graph for graph, _ in found), parity=parities, training=plan.facts,
-            versions=versions(),
+            versions=versions(), prerank=plan.prerank,
         ),
     )  # fmt: skip
 

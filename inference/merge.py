@@ -19,6 +19,10 @@ class Merged(NamedTuple):
         """Only what ``mask`` [B, N] lets stay; the rest becomes padding."""
         return Merged(np.where(mask, self.rows, NO_ROW).astype(np.int32), self.sources)
 
+    def at(self, columns: NDArray[np.int64]) -> "Merged":
+        """The columns [B, M] of each shopper."""
+        return Merged(np.take_along_axis(self.rows, columns, axis=1), np.take_along_axis(self.sources, columns, axis=1))
+
     def first(self, limit: int) -> "Merged":
         """The first ``limit`` that are no padding, moved to the left; at least one column."""
         order = np.argsort(self.rows < 0, axis=1, kind="stable")

@@ -1,4 +1,5 @@
-"""The order of the stages, on one screen: sources -> merge -> filters -> features -> scorer -> selector -> reasons.
+"""The order of the stages, on one screen: sources -> merge -> filters -> features -> prerank -> scorer -> selector ->
+reasons.
 
 To add a source or a filter: a file in its folder, and its line in ``Pipeline.of``.
 """
@@ -19,7 +20,9 @@ from inference.filters.met import Met
 from inference.filters.unavailable import Unavailable
 from inference.filters.variants import Variants
 from inference.merge import Merged, merge
+from inference.prerank import Prerank
 from inference.scorers import Scorer, Scores
+from inference.scorers.fallback import BLEND
 from inference.selectors import Selection, Selector
 from inference.selectors.diverse import Diverse
 from inference.selectors.newcomer import Newcomer
@@ -55,26 +58,31 @@ class Pipeline(NamedTuple):
 
     sources: Sequence[Source]
     filters: Sequence[Filter]
+    prerank: Prerank
     scorer: Scorer
     selector: Selector
     settings: EngineSettings
 
     @classmethod
-    def of(cls, settings: EngineSettings, scorer: Scorer, learned: Sequence[Source] = ()) -> "Pipeline":
-        """The stages in their order; ``learned`` sources need the bundle's models."""
+    def of(
+        cls, settings: EngineSettings, scorer: Scorer, learned: Sequence[Source] = (), weights: Sequence[float] = ()
+    ) -> "Pipeline":
+        """The stages in their order; ``learned`` sources need the bundle's models, ``weights`` are its light order."""
         known: tuple[Source, ...] = (Follows(), Words(), *learned, Similar(), Category())
         sources = (*known, BuyAgain(settings.bought_days), NewArrivals(), Trending())
         filters = (Unavailable(), Met(settings.seen_window, settings.bought_days), Variants())
-        return cls(sources, filters, scorer, Newcomer(Diverse(settings), settings), settings)
+        prerank = Prerank.of(weights, BLEND, settings.candidates)
+        return cls(sources, filters, prerank, scorer, Newcomer(Diverse(settings), settings), settings)
 
     def run(self, view: View, size: int) -> Ranked:
         """All stages, once for the batch. Raises: ModelUnavailable."""
         clock = Stopwatch(len(view))
         proposed = clock.timed("sources", lambda: [s.propose(view, self.settings.per_source) for s in self.sources])
         merged = clock.timed("merge", lambda: merge(proposed))
-        kept = clock.timed("filters", lambda: self._filtered(view, merged))
-        features = clock.timed("features", lambda: candidate_features(
-            view.table, view.statistics, view.profiles, view.nows_ms, kept.rows))  # fmt: skip
+        left = clock.timed("filters", lambda: self._filtered(view, merged))
+        every = clock.timed("features", lambda: candidate_features(
+            view.table, view.statistics, view.profiles, view.nows_ms, left.rows))  # fmt: skip
+        kept, features = clock.timed("prerank", lambda: self.prerank.best(left, every, len(self.sources)))
         scores = clock.timed("scorer", lambda: self.scorer.score(view, kept.rows, features))
         finite, there = np.isfinite(scores.values), np.asarray(kept.rows >= 0)
         values = np.where(finite & there, scores.values, -np.inf)
@@ -87,7 +95,7 @@ class Pipeline(NamedTuple):
     def _filtered(self, view: View, merged: Merged) -> Merged:
         for each in self.filters:
             merged = merged.keep(each.keep(view, merged.rows))
-        return merged.first(self.settings.candidates)
+        return merged.first(self.settings.considered)
 
     def _reasons(self, view: View, kept: Merged, selection: Selection) -> list[list[str]]:
         reasons = [[""] * selection.picks.shape[1] for _ in range(len(view))]

@@ -41,7 +41,9 @@ def load(bundle: Bundle, settings: EngineSettings, model: ModelSettings) -> Serv
     encoder = Encoder(bundle, model)
     _warm(bundle, encoder, retriever, ranker, settings.candidates)
     limit = bundle.manifest.history_limit
-    pipeline = Pipeline.of(settings, Ranker(ranker, settings, limit), (Retrieval(retriever, limit),))
+    pipeline = Pipeline.of(
+        settings, Ranker(ranker, settings, limit), (Retrieval(retriever, limit),), bundle.manifest.prerank
+    )
     return Serving(bundle, encoder, pipeline, ranker.provider)
 
 

@@ -94,6 +94,7 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     max_tokens: int
     feature_means: tuple[float, ...]
     feature_scales: tuple[float, ...]
+    prerank: tuple[float, ...]
     facts: TrainingFacts
 
 

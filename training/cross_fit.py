@@ -77,13 +77,13 @@ class CrossFit:
             yield self._lists.examples(asked)
 
     def _questions(self, shopper: Shopper) -> list[Question]:
-        """About the last events that a head learns from; of a shopper who judges, about the last one."""
+        """About the last events that a head learns from."""
         found = [
             Question(Decision(before, event.time_ms), ItemId(items_of(event)[0]), self._heads[kind_of(event)])
             for before, event in folded(shopper.events)
             if before is not None and kind_of(event) in self._heads
         ]
-        return found[-1:] if shopper.check else found[-LAST:]
+        return found[-LAST:]
 
 
 def folded(events: Sequence[AnyEvent]) -> Iterator[tuple[Profile | None, AnyEvent]]:

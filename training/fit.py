@@ -16,6 +16,7 @@ from training.lists import Examples
 from training.losses import losses, of_head, split
 from training.metrics import Ranked, measure
 from training.model import Ranker
+from training.plain_fit import PASSES, PlainFit
 from training.run_folder import Progress, RunFolder
 from training.vectors import Vectors
 
@@ -24,6 +25,7 @@ Say = Callable[[str], None]
 Step = Callable[[str, int, int], None]
 
 CLIP = 1.0
+TAUGHT = 0.1  # of the learning rate, for what the first lesson taught
 SAMPLED_CHUNKS = 50
 LONGEST_WARMUP = 0.1  # of all steps: a small log has few
 LEAST_SCALE = 1e-2
@@ -41,7 +43,9 @@ def fit(
     learn: Chunks, check: Chunks, text: Tensor, plan: Plan, folder: RunFolder, blend: Mapping[str, float], say: Say,
     step: Step,
 ) -> Fitted:  # fmt: skip
-    """Epoch after epoch over ``learn``, judged by ``check``, each kept in ``folder``.
+    """First the features alone, then epoch after epoch of the whole, judged by ``check``, each kept in ``folder``.
+
+    What is kept is the best, and the features alone are one of the choices.
 
     ``blend``: the weighted features that a model has to beat.
 
@@ -55,6 +59,9 @@ def fit(
     if kept:
         fitting.load(kept)
         say(f"going on after epoch {progress.epochs}")
+    else:
+        progress = fitting.first_lesson(learn, check, blend, say, step)
+        folder.save(fitting.tensors(), progress)
     while progress.epochs < plan.epochs and progress.since_best < plan.patience:
         loss = fitting.epoch(learn, progress.epochs, step)
         found = measure(fitting.answer, check, blend)
@@ -75,8 +82,28 @@ class Fitting:
         self.ranker = Ranker(plan.ranker, text.shape[1] + plan.ranker.delta_dim)
         _standardise(self.ranker, learn)
         self._model = nn.ModuleDict({"ranker": self.ranker, "vectors": self.vectors})
-        self._optimizer = torch.optim.AdamW(self._model.parameters(), lr=plan.learning_rate, weight_decay=0.01)
+        plain = self.ranker.plain_parameters()
+        taught = {id(parameter) for parameter in plain}
+        rest = [parameter for parameter in self._model.parameters() if id(parameter) not in taught]
+        self._optimizer = torch.optim.AdamW(
+            [{"params": rest, "share": 1.0}, {"params": plain, "share": TAUGHT}], lr=plan.learning_rate,
+            weight_decay=0.01,
+        )  # fmt: skip
         self._best = self._weights()
+
+    def first_lesson(self, learn: Chunks, check: Chunks, blend: Mapping[str, float], say: Say, step: Step) -> Progress:
+        """Teach the features alone; what comes after has to be better."""
+        plain = PlainFit(self.ranker, self._plan, blend)
+        plain.judged(measure(plain.answer, check, blend))
+        for number in itertools.takewhile(lambda _: not plain.done, range(PASSES)):
+            plain.once(learn, number)
+            plain.judged(measure(plain.answer, check, blend))
+            step("the features alone", number + 1, PASSES)
+        plain.finish()
+        found = measure(self.answer, check, blend)
+        say(f"the features alone: NDCG@10 {found.ndcg:.4f} (blended by hand {found.blend_ndcg:.4f})")
+        self._best = self._weights()
+        return Progress(best=found.ndcg, figures=found.figures())
 
     def epoch(self, learn: Chunks, number: int, step: Step) -> float:
         """One pass; the mean loss. What is drawn depends on the seed and the number of the epoch alone."""
@@ -99,7 +126,7 @@ class Fitting:
         warmup = min(self._plan.warmup_steps, max(1, round(of * LONGEST_WARMUP)))
         rate = self._plan.learning_rate * min(1.0, (done + 1) / warmup) * (1.0 - done / of)
         for group in self._optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["share"]
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._model.parameters(), CLIP)

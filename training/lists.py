@@ -16,6 +16,7 @@ from contracts.profile import Profile
 from contracts.statistics import Statistics, kernel, sequence_rows, strongest_rows
 
 ENTROPY = 0x9E3779B9
+DEPTH = 100  # of the sources that find most: as deep as the engine asks them
 
 
 class Decision(NamedTuple):
@@ -106,12 +107,10 @@ class Lists:
 
     def _followers(self, recent: Rows, nows: Integers) -> Rows:
         keys, scores = self.statistics.followers(recent, kernel(recent.shape[1]), nows)
-        return strongest_rows(keys, scores, len(recent), len(self.table), self._negatives // 2)
+        return strongest_rows(keys, scores, len(recent), len(self.table), DEPTH)
 
     def _alike(self, recent: Rows) -> Rows:
-        return self._highest(
-            self._postings.scores(recent[:, :ANCHORS], kernel(ANCHORS).astype(np.float32)), self._negatives // 2
-        )
+        return self._highest(self._postings.scores(recent[:, :ANCHORS], kernel(ANCHORS).astype(np.float32)), DEPTH)
 
     def _similar(self, recent: Rows) -> Rows:
         text = self.table.vectors[:, : self._text_dim]

@@ -11,8 +11,6 @@ from training.lists import Examples
 from training.model import NEVER, Ranker
 from training.vectors import Vectors
 
-UNPROPOSED = 0.01  # the weight of a list whose answer no source proposed
-
 
 class Tensors(NamedTuple):
     """One batch as the model reads it. ``history`` and ``candidates`` are rows of the vectors, -1 for padding."""
@@ -24,6 +22,10 @@ class Tensors(NamedTuple):
     features: Tensor
     heads: Tensor
     proposed: Tensor
+
+    def of(self, rows: Tensor) -> "Tensors":
+        """Those of ``rows`` alone."""
+        return Tensors(*(each[rows] for each in self))
 
 
 def split(examples: Examples, size: int) -> Iterator[Tensors]:
@@ -43,27 +45,32 @@ def split(examples: Examples, size: int) -> Iterator[Tensors]:
 
 
 def losses(ranker: Ranker, vectors: Vectors, part: Tensors, plan: Plan, rng: torch.Generator) -> Tensor:
-    """The weighted sum of the three. The history is encoded once for all of them."""
+    """The weighted sum of the three. The history is encoded once for all of them.
+
+    An answer that no source proposed teaches retrieval alone: beside candidates of good sources it would teach that
+    good signs are bad ones.
+    """
     past = vectors(part.history)
     history = ranker.encode(past, part.kinds, part.gaps)
-    logits = ranker.score(history, past, vectors(part.candidates), part.features)
     query = ranker.query_of(history)
-    return (
-        listed(logits, part)
-        + plan.probability_weight * probable(logits, part)
-        + plan.retrieval_weight * retrieved(query, vectors, part.candidates[:, 0], plan.catalogue_negatives, rng)
-    )
+    found = retrieved(query, vectors, part.candidates[:, 0], plan.catalogue_negatives, rng)
+    rows = part.proposed.nonzero()[:, 0]
+    if not len(rows):
+        return plan.retrieval_weight * found
+    some = part.of(rows)
+    logits = ranker.score(history.of(rows), past[rows], vectors(some.candidates), some.features)
+    return ordered(logits, some, plan) * (len(rows) / len(past)) + plan.retrieval_weight * found
+
+
+def ordered(logits: Tensor, part: Tensors, plan: Plan) -> Tensor:
+    """The order of the lists, and honest probabilities."""
+    return listed(logits, part) + plan.probability_weight * probable(logits, part)
 
 
 def listed(logits: Tensor, part: Tensors) -> Tensor:
-    """Softmax over the list, by the head that the event teaches.
-
-    Answers that no source proposed weigh little: beside candidates of good sources they would teach that good signs
-    are bad ones.
-    """
+    """Softmax over the list, by the head that the event teaches."""
     mine = of_head(logits, part.heads).masked_fill(part.candidates < 0, NEVER)
-    each = nn.functional.cross_entropy(mine, torch.zeros(len(mine), dtype=torch.long), reduction="none")
-    return _mean(each, _trust(part))
+    return nn.functional.cross_entropy(mine, torch.zeros(len(mine), dtype=torch.long))
 
 
 def probable(logits: Tensor, part: Tensors) -> Tensor:
@@ -71,7 +78,6 @@ def probable(logits: Tensor, part: Tensors) -> Tensor:
 
     A list that led to a click teaches the cart and purchase heads too: so far nothing of it was put into the cart. An
     item bought says nothing against having been clicked, so the heads before the one taught learn nothing from it.
-    Lists whose answer no source proposed weigh little, as in ``listed``: there an answer has no sign of being one.
     """
     every = torch.arange(len(logits))
     truth = torch.zeros_like(logits)
@@ -79,16 +85,7 @@ def probable(logits: Tensor, part: Tensors) -> Tensor:
     counts = (part.candidates >= 0)[:, :, None].repeat(1, 1, logits.shape[2])
     counts[:, 0] &= torch.arange(logits.shape[2])[None, :] >= part.heads[:, None]
     each = nn.functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
-    return _mean(each, _trust(part)[:, None, None] * counts)
-
-
-def _trust(part: Tensors) -> Tensor:
-    """[B]: what a list weighs."""
-    return torch.where(part.proposed, 1.0, UNPROPOSED)
-
-
-def _mean(each: Tensor, weights: Tensor) -> Tensor:
-    return (each * weights).sum() / weights.sum().clamp(min=1.0)
+    return (each * counts).sum() / counts.sum().clamp(min=1.0)
 
 
 def retrieved(query: Tensor, vectors: Vectors, answers: Tensor, most: int, rng: torch.Generator) -> Tensor:

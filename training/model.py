@@ -3,7 +3,7 @@
 A history token is the item's vector, the kind of event, the time since, and the place from the end. History attends
 to itself causally. A candidate attends to the history and to itself, never to another candidate: its score does not
 depend on who else is in the list. The (H + N)^2 mask is never built. Counted features (co-occurrence, likeness, ...)
-enter beside the attention's answer, because alone they already are a strong ranker.
+alone already are a strong ranker (``Ranker.plain``), which is taught first; attention learns what to add to it.
 """
 
 import math
@@ -18,6 +18,7 @@ from contracts.features import FEATURES, GAP_BUCKETS, HEADS
 from training.config import RankerSize
 
 EMBEDDING_STD = 0.3
+WIDE = 64
 NEVER = -1e4  # finite, so that a row without any history has no NaN
 
 
@@ -41,6 +42,11 @@ class Encoded(NamedTuple):
     memories: tuple[Memory, ...]
     last: Tensor
     mask: Tensor
+
+    def of(self, rows: Tensor) -> "Encoded":
+        """Those of ``rows`` alone."""
+        memories = tuple(Memory(memory.keys[rows], memory.values[rows]) for memory in self.memories)
+        return Encoded(memories, self.last[rows], self.mask[rows])
 
 
 class Attention(nn.Module):
@@ -135,7 +141,14 @@ class Ranker(nn.Module):
         joined = size.dim + size.feature_dim + len(FEATURES) + 3
         self.heads = nn.Sequential(nn.Linear(joined, size.dim), nn.GELU(), nn.Linear(size.dim, len(HEADS)))
         self.straight = nn.Linear(len(FEATURES), len(HEADS))
+        self.wide = nn.Sequential(
+            nn.Linear(len(FEATURES), WIDE), nn.GELU(), nn.Linear(WIDE, WIDE), nn.GELU(), nn.Linear(WIDE, len(HEADS))
+        )
+        self.light = nn.Linear(len(FEATURES), 1, bias=False)  # served as the bundle's prerank, no part of the logits
         self.query = nn.Linear(size.dim, vector_dim)
+        for last in (self.heads[-1], self.wide[-1]):  # nothing is added before something is learned
+            nn.init.zeros_(last.weight)  # type: ignore[arg-type]
+            nn.init.zeros_(last.bias)  # type: ignore[arg-type]
         for embedding in (self.kind, self.gap, self.place, self.asked):
             nn.init.normal_(embedding.weight, std=EMBEDDING_STD)
         self.stretch = math.sqrt(vector_dim)  # a unit vector's numbers are small beside the embeddings'
@@ -162,10 +175,26 @@ class Ranker(nn.Module):
         c = self._token(candidates) + self.asked.weight[None]
         for block, memory in zip(self.blocks, history.memories, strict=True):
             c = block.candidates(c, memory)
-        scaled = ((features - self.means) / self.scales).clamp(-8.0, 8.0)
+        scaled = self.standard(features)
         near = self._likeness(candidates, vectors, history.mask)
         joined = torch.cat([self.norm(c), self.features(scaled), scaled, near], -1)
-        return self.heads(joined) + self.straight(scaled)  # type: ignore[no-any-return]
+        return self.heads(joined) + self.plain(scaled)  # type: ignore[no-any-return]
+
+    def standard(self, features: Tensor) -> Tensor:
+        """Features [..., F] beside their means and deviations."""
+        return ((features - self.means) / self.scales).clamp(-8.0, 8.0)
+
+    def plain(self, scaled: Tensor) -> Tensor:
+        """Logits [B, N, heads] of standardised features alone."""
+        return self.straight(scaled) + self.wide(scaled)  # type: ignore[no-any-return]
+
+    def plain_parameters(self) -> list[nn.Parameter]:
+        """What ``plain`` and ``light`` are made of."""
+        return [*self.straight.parameters(), *self.wide.parameters(), *self.light.parameters()]
+
+    def prerank(self) -> tuple[float, ...]:
+        """[F]: the light order's weights of features as they are, not standardised."""
+        return tuple((self.light.weight.detach()[0] / self.scales).tolist())
 
     def retrieve(self, vectors: Tensor, kinds: Tensor, gaps: Tensor) -> Tensor:
         """History [B, H, ...] -> query [B, D]."""

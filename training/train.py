@@ -114,6 +114,7 @@ def _described(log: Log, plan: Plan, fitted: Fitted, text_dim: int, tokenizer: T
         max_tokens=min(plan.encoder.max_tokens, int((tokenizer.truncation or {}).get("max_length", 64))),
         feature_means=tuple(fitted.ranker.means.tolist()),
         feature_scales=tuple(fitted.ranker.scales.tolist()),
+        prerank=fitted.ranker.prerank(),
         facts=TrainingFacts(
             data_digest=log.digest, events=len(log.events), shoppers=log.shoppers, items=len(log.items),
             seed=plan.seed, metrics=figures(fitted.metrics),

@@ -51,7 +51,7 @@ def test_a_receipt_holds_where_it_came_from(bundle):
     assert (slate.user_id, slate.profile_version, slate.trigger.event_id) == ("u", 1, "e")
     assert slate.recommendation_id == engine.recommendation_id("e")
     assert [t.stage for t in slate.stages] == [
-        "sources", "merge", "filters", "features", "scorer", "selector", "reasons"
+        "sources", "merge", "filters", "features", "prerank", "scorer", "selector", "reasons"
     ]  # fmt: skip
     assert slate.degraded is None
     assert all(i.reason and i.source and i.probabilities for i in slate.items)

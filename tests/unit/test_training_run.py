@@ -17,15 +17,18 @@ from contracts.events import CartAdd, Click, Impression, ItemId
 from contracts.features import FEATURES, HEADS
 from contracts.items import ItemTable
 from contracts.messages import CatalogueItem
+from tests.trained import Trained
 from training.chunks import CHECK, LEARN, Chunks, write_chunks
 from training.config import PRESETS, RANKER_WEIGHTS, RankerSize
 from training.encoder import load_encoder
 from training.lists import Lists
 from training.log import read_log
-from training.losses import Tensors, listed, probable, retrieved
+from training.losses import Tensors, listed, losses, probable, retrieved
+from training.metrics import measure, ndcg, places_of_answers
 from training.model import Ranker
+from training.plain_fit import PlainFit
 from training.replay import HEAD_OF, Replay
-from training.train import train
+from training.train import PLAIN, table_of, train
 from training.vectors import Vectors
 from training.wordpiece import pieces, train_tokenizer
 
@@ -164,14 +167,39 @@ def test_a_purchase_says_nothing_against_a_click_but_a_click_says_no_purchase_ye
     torch.testing.assert_close(clicked, torch.tensor(40.0 / 3.0))
 
 
-def test_an_answer_that_nobody_proposed_says_little() -> None:
+def test_an_answer_that_nobody_proposed_teaches_no_order() -> None:
     """Beside good candidates it would teach that having no sign at all is one."""
+    ranker, vectors = Ranker(RankerSize(dim=16, layers=1, feature_dim=8), 14), Vectors(torch.eye(12), 2)
     both = part([0, 0], [[5, 6], [7, 8]])
-    logits = torch.zeros(2, 2, len(HEADS))
-    logits[1, 0] = -20.0  # sure that the second list's answer is none
-    proposed = both._replace(proposed=torch.tensor([True, False]))
-    for loss in (listed, probable):
-        assert loss(logits, proposed) < 0.5 * loss(logits, both)
+    taught = []
+    for proposed in ([True, False], [True, True], [False, False]):
+        ranker.zero_grad()
+        drawn = torch.Generator().manual_seed(0)
+        losses(ranker, vectors, both._replace(proposed=torch.tensor(proposed)), PLAN, drawn).backward()
+        taught.append(None if ranker.straight.bias.grad is None else ranker.straight.bias.grad.clone())
+        assert ranker.query.weight.grad.any()
+    torch.testing.assert_close(2.0 * taught[0], taught[1])
+    assert taught[2] is None
+
+
+def test_the_first_lesson_starts_from_the_blend_and_gets_better(trained: Trained) -> None:
+    log = read_log(trained.events, trained.items)
+    lists = Lists(table_of(log.items, np.zeros((len(log.items), 4), np.float32)), 15, 10, 4, 0)
+    batches = list(Replay(lists, HEAD_OF).run(log.events))
+    ranker = Ranker(RankerSize(dim=16, layers=1, feature_dim=8), 6)
+    known = np.concatenate([batch.features[batch.candidates >= 0] for batch in batches])
+    ranker.means.copy_(torch.from_numpy(known.mean(0)))
+    ranker.scales.copy_(torch.from_numpy(np.maximum(known.std(0), 1e-2)))
+    lesson = PlainFit(ranker, PLAN, PLAIN)
+    before = measure(lesson.answer, batches, PLAIN)
+    assert before.ndcg == pytest.approx(before.blend_ndcg, abs=1e-3)
+    for number in range(3):
+        lesson.once(batches, number)
+    assert measure(lesson.answer, batches, PLAIN).ndcg > before.ndcg + 0.01
+    light = batches[-1].features @ np.array(ranker.prerank(), np.float32)
+    weights = np.array([PLAIN.get(name, 0.0) for name in FEATURES], np.float32)
+    at_first = places_of_answers(batches[-1].features @ weights, batches[-1])
+    assert ndcg(places_of_answers(light, batches[-1])) > ndcg(at_first)
 
 
 def test_retrieval_against_all_and_against_drawn_items_agree_where_the_answer_stands_out() -> None:

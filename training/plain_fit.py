@@ -1,0 +1,84 @@
+"""The ranker's first lesson: the features alone, and the light order before it. It starts from a blend made by hand."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+
+from contracts.features import FEATURES, HEADS
+from training.config import Plan
+from training.lists import Examples
+from training.losses import Tensors, listed, of_head, ordered, split
+from training.metrics import Ranked, Validation
+from training.model import Ranker
+
+PASSES = 12
+PATIENCE = 2
+BATCH = 64
+RATE = 2e-3
+
+
+class PlainFit:
+    """Teaches ``Ranker.plain`` and ``Ranker.light`` pass by pass and keeps the best one."""
+
+    def __init__(self, ranker: Ranker, plan: Plan, blend: Mapping[str, float]) -> None:
+        self._ranker, self._plan = ranker, plan
+        _start(ranker, blend)
+        self._optimizer = torch.optim.AdamW(ranker.plain_parameters(), lr=RATE, weight_decay=0.01)
+        self._best, self._since = -1.0, 0
+        self._kept = self._weights()
+
+    @property
+    def done(self) -> bool:
+        """No better for ``PATIENCE`` passes."""
+        return self._since >= PATIENCE
+
+    def once(self, learn: Sequence[Examples], number: int) -> None:
+        """One pass over the proposed answers; the rate falls from pass to pass."""
+        order = np.random.default_rng([self._plan.seed, number, PASSES]).permutation(len(learn)).tolist()
+        for group in self._optimizer.param_groups:
+            group["lr"] = RATE * (1.0 - number / PASSES)
+        for part in (part for chunk in order for part in split(learn[chunk], BATCH)):
+            rows = part.proposed.nonzero()[:, 0]
+            if len(rows):
+                self._descend(part.of(rows))
+
+    def _descend(self, part: Tensors) -> None:
+        scaled = self._ranker.standard(part.features)
+        light = self._ranker.light(scaled).expand(-1, -1, len(HEADS))
+        loss = ordered(self._ranker.plain(scaled), part, self._plan) + listed(light, part)
+        self._optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+
+    def answer(self, examples: Examples) -> Ranked:
+        """The features' order of the lists. Of the whole catalogue they know nothing: its places are all first."""
+        with torch.no_grad():
+            lists = [
+                of_head(self._ranker.plain(self._ranker.standard(part.features)), part.heads).numpy()
+                for part in split(examples, BATCH)
+            ]
+        return Ranked(np.concatenate(lists), np.zeros(len(examples.heads), np.int64))
+
+    def judged(self, found: Validation) -> None:
+        """Keep the weights if they are the best so far."""
+        self._since += 1
+        if found.ndcg > self._best:
+            self._best, self._since, self._kept = found.ndcg, 0, self._weights()
+
+    def finish(self) -> None:
+        """Go back to the best pass."""
+        with torch.no_grad():
+            for parameter, kept in zip(self._ranker.plain_parameters(), self._kept, strict=True):
+                parameter.copy_(kept)
+
+    def _weights(self) -> list[torch.Tensor]:
+        return [parameter.detach().clone() for parameter in self._ranker.plain_parameters()]
+
+
+def _start(ranker: Ranker, blend: Mapping[str, float]) -> None:
+    """What the blend says, as weights of standardised features."""
+    weights = torch.tensor([blend.get(name, 0.0) for name in FEATURES]) * ranker.scales
+    with torch.no_grad():
+        ranker.straight.weight.copy_(weights.expand_as(ranker.straight.weight))
+        ranker.light.weight.copy_(weights.expand_as(ranker.light.weight))
