@@ -25,8 +25,8 @@ from contracts.events import View
 from contracts.settings import Settings, load_settings
 from contracts.topics import CLICKSTREAM, RECOMMENDATIONS
 from launch.embedded import Cluster
-from launch.publish import partition_of
 from streams.admin import create_topics
+from streams.names import partition_of
 from streams.producer import Outgoing, Producer
 
 PARTITIONS = 4

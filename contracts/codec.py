@@ -55,6 +55,16 @@ def decode_event(
     return _with_possible_time(event, timestamp_ms)
 
 
+def read_posted(value: bytes, now_ms: int, limit: int = EVENT_LIMIT) -> AnyEvent:
+    """An event that a page or a server posts: as ``decode_event``, but that nobody has given it a key yet.
+
+    Raises: BadInput.
+    """
+    if len(value) > limit:
+        raise Oversize(Reason.OVERSIZE, f"{len(value):,} bytes; the limit of an event is {limit:,}")
+    return _with_possible_time(to_event(value, ()), now_ms)
+
+
 def _check_key(event: Event, key: bytes | None) -> None:
     if key != event.user_id.encode():
         raise Unacceptable(

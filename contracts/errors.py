@@ -10,6 +10,7 @@
     ├── Unavailable                 retry: a part that will come back
     │   ├── BrokerUnavailable       Kafka is away
     │   ├── StoreUnavailable        Redis is away
+    │   ├── Overloaded              more requests wait than can be answered in time
     │   ├── ModelUnavailable        a forward of the model failed; slates degrade meanwhile
     │   └── Conflict                somebody else wrote the profile: load it again and fold again
     ├── Refused                     refuse: tell the caller what is wrong and what to do
@@ -18,6 +19,9 @@
     │   ├── AccessRefused           login, certificate or right refused by Kafka or Redis
     │   ├── TopicsRefused           a topic is missing or is not as the table says
     │   ├── EnvironmentRefused      the machine lacks something (jars, memory, one of the extras)
+    │   ├── CallerRefused           no key, a wrong one, or one that may not do this
+    │   ├── TooMany                 more requests than this caller may make
+    │   ├── Missing                 there is no such thing
     │   └── ExportRefused           the exported model disagrees with the checkpoint
     └── Fatal                       crash: going on would lose data; the process ends loudly
         ├── Stuck                   nothing moves though there is work
@@ -100,6 +104,10 @@ class StoreUnavailable(Unavailable):
     """Redis cannot be reached."""
 
 
+class Overloaded(Unavailable):
+    """More waits than can be answered in time; nothing was done."""
+
+
 class ModelUnavailable(Unavailable):
     """A forward of the model failed."""
 
@@ -132,6 +140,26 @@ class TopicsRefused(Refused):
 
 class EnvironmentRefused(Refused):
     """The machine lacks something that is needed."""
+
+
+class CallerRefused(Refused):
+    """A request without a key, with a wrong one, or with one that may not do this.
+
+    Attributes:
+        known: the caller is known, and may not do this; else it is not known who calls.
+    """
+
+    def __init__(self, message: str, known: bool = False) -> None:
+        super().__init__(message)
+        self.known = known
+
+
+class TooMany(Refused):
+    """A caller's rate limit."""
+
+
+class Missing(Refused):
+    """What was asked for is not there."""
 
 
 class ExportRefused(Refused):

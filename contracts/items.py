@@ -159,6 +159,11 @@ class ItemTable:
         owners = np.repeat(np.arange(len(lists), dtype=np.int64), [len(items) for items in lists])
         return np.where(rows >= 0, owners * len(self) + rows, np.int64(NO_ROW))
 
+    def in_category(self, name: str) -> Bools:
+        """[rows]: those of which ``name`` is a category, at any level."""
+        codes = [code for path, code in self._codes.items() if _names(path, name)]
+        return np.asarray(np.isin(self.categories, codes).any(axis=1))
+
     def upsert(self, item: CatalogueItem) -> int:
         """Put an item in, or its new state; its vector stays until another is set. Returns its row."""
         row = self._row(ItemId(item.item_id))
@@ -221,3 +226,9 @@ class ItemTable:
 
     def _code(self, space: str, name: str) -> int:
         return self._codes.setdefault(f"{space}\0{name}", len(self._codes)) if name else 0
+
+
+def _names(path: str, name: str) -> bool:
+    """Whether a code's name is that of a category path that ends in ``name``, or is it."""
+    space, _, levels = path.partition("\0")
+    return space == "category" and (levels == name or levels.endswith(f" > {name}"))

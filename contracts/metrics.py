@@ -30,6 +30,9 @@ class Metrics:
         self.items = self._gauge("daogou_catalogue_items", "Items in the catalogue.")
         self.embedded = self._gauge("daogou_catalogue_embedded", "Items that can be scored.")
         self.lag = self._gauge("daogou_lag_records", "Records not yet applied.", ["partition"])
+        self.requests = self._counter("daogou_requests_total", "HTTP requests.", ["route", "status"])
+        self.request_seconds = self._histogram("daogou_request_seconds", "One HTTP request.", LATENCY, ["route"])
+        self.streams = self._gauge("daogou_streams_open", "Open event streams.")
         self.provider = self._gauge("daogou_provider_info", "1 for the provider that really runs.", ["provider"])
 
     def _counter(self, name: str, meaning: str, labels: Sequence[str] = ()) -> Counter:

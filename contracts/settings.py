@@ -154,6 +154,39 @@ class ModelSettings(_Section):
     """Threads of one forward."""
 
 
+class ApiSettings(_Section):
+    """The HTTP API (``daogou serve``)."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    """Port to listen on; 0: any free one."""
+    keys: tuple[Annotated[str, Field(pattern=r"^(page|server|operator):[0-9a-f]{64}$")], ...] = ()
+    """JSON list of ROLE:SHA256, as `daogou api-key` prints them. None, in development: made at start and printed."""
+    visitor_secret: SecretStr = SecretStr("")
+    """Signs visitors' tokens, at least 32 characters; all API processes alike. Empty, in development: made at start."""
+    visitor_days: Annotated[float, Field(gt=0, le=365)] = 30
+    """How long a visitor's token is good."""
+    cors_origins: tuple[str, ...] = ()
+    """JSON list of origins whose pages may call; none: only pages of this server."""
+    rate: Annotated[float, Field(gt=0)] = 50
+    """Requests a second that one visitor or address may make, on average."""
+    burst: Count = 100
+    """Requests that one visitor or address may make at once."""
+    body_limit: Annotated[int, Field(ge=1024, le=100_000_000)] = 1_000_000
+    """Bytes of a request's body."""
+    waiting: Count = 256
+    """Requests that may wait for one kind of work; more are refused with 503."""
+    fresh_seconds: Seconds = 300
+    """A slate of the stream so young is served as it is."""
+    slates: Count = 100_000
+    """Shoppers whose last slates are kept in memory."""
+    streams: Count = 2_000
+    """Open event streams."""
+    demo_shop: bool = False
+    """Serve the demo's shop page at /shop and /operator with keys of their own (development only)."""
+
+
 def _cache() -> Path:
     """Where the XDG base directory specification puts what can be fetched again."""
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "daogou"
@@ -195,6 +228,8 @@ class Settings(BaseSettings):
     """What a slate is made of."""
     model: ModelSettings = ModelSettings()
     """Which bundle scores."""
+    api: ApiSettings = ApiSettings()
+    """The HTTP API."""
     embedded: EmbeddedSettings = Field(default_factory=EmbeddedSettings)
     """The embedded cluster."""
 
@@ -204,6 +239,7 @@ class Settings(BaseSettings):
             _refuse(self.kafka.security is Security.PLAINTEXT, "kafka.security", "SSL or SASL_SSL in production")
             _refuse(self.kafka.replication < 2, "kafka.replication", "at least 2 in production")
             _refuse(not self.redis.wait_for_disk, "redis.wait_for_disk", "true in production")
+            _refuse(self.api.demo_shop, "api.demo_shop", "false in production")
         has_login = bool(self.kafka.username and self.kafka.password.get_secret_value())
         _refuse(self.kafka.security is Security.SASL_SSL and not has_login, "kafka.username",
                 "set, with kafka.password, for SASL_SSL")  # fmt: skip

@@ -6,12 +6,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from contracts.events import RecommendationId
+from contracts.events import ItemId, RecommendationId
 from contracts.features import Integers, gather
 from contracts.items import CATEGORY_LEVELS, Bools, Floats, ItemTable, Rows
 from contracts.messages import Trigger
 from contracts.profile import Profile
 from contracts.statistics import Statistics, kernel, sequence_rows
+
+
+class Wish(NamedTuple):
+    """What a slate may hold: of a category (any level, by name), between two prices, and none of ``exclude``."""
+
+    category: str = ""
+    min_price: float | None = None
+    max_price: float | None = None
+    exclude: tuple[ItemId, ...] = ()
 
 
 class Ask(NamedTuple):
@@ -21,6 +30,7 @@ class Ask(NamedTuple):
     trigger: Trigger
     surface: str = "home"
     limit: int | None = None
+    wish: Wish | None = None
 
 
 class View:

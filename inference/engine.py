@@ -17,7 +17,9 @@ from contracts.messages import CatalogueItem, Embedding, Slate
 from contracts.metrics import Metrics
 from contracts.settings import EngineSettings, ModelSettings, engine_digest
 from contracts.statistics import Statistics
+from inference.account import Account, accounts
 from inference.ask import Ask, View
+from inference.browse import Browse
 from inference.catalogue import Catalogue
 from inference.pipeline import Pipeline, Ranked
 from inference.receipt import Receipt, items_of_slate
@@ -47,6 +49,7 @@ class Engine:
         self._serving = load(bundle, settings, model) if bundle else None
         self.catalogue = Catalogue(bundle, self._serving.encoder if self._serving else None)
         self.statistics = Statistics(self.table)
+        self.browse = self._browse()
         self._tell_provider()
 
     @property
@@ -70,7 +73,16 @@ class Engine:
         """
         self._serving = serving
         self.catalogue.swap(serving.bundle, serving.encoder, embeddings)
+        self.browse = self._browse()
         self._tell_provider()
+
+    def _browse(self) -> Browse:
+        return Browse(self.table, self.statistics, self._serving.encoder if self._serving else None)
+
+    def item(self, item_id: ItemId) -> CatalogueItem | None:
+        """An item as the catalogue has it now."""
+        row = self.table.row_of.get(item_id)
+        return None if row is None else self.table.items[row]
 
     def upsert(self, item: CatalogueItem) -> None:
         """An item, or its new state: in effect on the next slate."""
@@ -111,6 +123,11 @@ class Engine:
             if slate.degraded:
                 self._metrics.degraded.labels(slate.degraded).inc()
         return slates
+
+    def account(self, ask: Ask, items: Sequence[ItemId]) -> list[Account]:
+        """Why each of ``items`` scores as it does for this shopper: see ``inference/account.py``."""
+        pipeline = self._serving.pipeline if self._serving else self._plain
+        return accounts(self._view([ask]), pipeline.scorer, self.table.rows(items))
 
     def _answers(self, asks: Sequence[Ask], degraded: str | None) -> list[Slate]:
         best = self._by_model(self._serving.pipeline, asks, degraded) if self._serving else [None] * len(asks)

@@ -19,6 +19,7 @@ from inference.filters import Filter
 from inference.filters.met import Met
 from inference.filters.unavailable import Unavailable
 from inference.filters.variants import Variants
+from inference.filters.wanted import Wanted
 from inference.merge import Merged, merge
 from inference.prerank import Prerank
 from inference.scorers import Scorer, Scores
@@ -70,7 +71,7 @@ class Pipeline(NamedTuple):
         """The stages in their order; ``learned`` sources need the bundle's models, ``weights`` are its light order."""
         known: tuple[Source, ...] = (Follows(), Words(), *learned, Similar(), Category())
         sources = (*known, BuyAgain(settings.bought_days), NewArrivals(), Trending())
-        filters = (Unavailable(), Met(settings.seen_window, settings.bought_days), Variants())
+        filters = (Unavailable(), Met(settings.seen_window, settings.bought_days), Wanted(), Variants())
         prerank = Prerank.of(weights, BLEND, settings.candidates)
         return cls(sources, filters, prerank, scorer, Newcomer(Diverse(settings), settings), settings)
 

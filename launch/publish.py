@@ -11,7 +11,6 @@ from pathlib import Path
 from time import monotonic
 from typing import NamedTuple
 
-from aiokafka.partitioner import murmur2
 from msgspec import Struct
 
 from contracts.codec import encode_json
@@ -21,7 +20,7 @@ from contracts.events import AnyEvent
 from contracts.settings import KafkaSettings
 from contracts.topics import CLICKSTREAM
 from streams.admin import check_topics
-from streams.names import physical
+from streams.names import partition_of, physical
 from streams.producer import Outgoing, Producer
 
 CHUNK = 2_000
@@ -159,8 +158,3 @@ class Publisher:
         if place is None:
             place = self._place_of[key] = partition_of(key, self._partitions)
         return Outgoing(self._topic, key, encode_json(event), place)
-
-
-def partition_of(key: bytes, partitions: int) -> int:
-    """Where every Kafka client puts a key: murmur2, its sign bit dropped."""
-    return int((murmur2(key) & 0x7FFFFFFF) % partitions)

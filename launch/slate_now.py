@@ -11,11 +11,10 @@ from contracts.topics import CLICKSTREAM, EMBEDDINGS
 from inference.ask import Ask
 from inference.engine import Engine
 from launch.catalogue_files import current_items
-from launch.publish import partition_of
 from launch.topic_reader import read_to_end
 from launch.wiring import build_engine
 from streams.follower import take_vectors
-from streams.names import physical
+from streams.names import partition_of, physical
 from streams.shared import put_changes
 from streams.store import ProfileKey, StatisticsStore, open_statistics, open_store
 

@@ -12,6 +12,7 @@ from contracts.topics import CATALOGUE, CLICKSTREAM
 from inference.engine import Engine
 from streams.admin import topic_epoch
 from streams.app import build_app
+from streams.backfill import Backfill
 from streams.burying import Burying
 from streams.catalogue import CatalogueAgent
 from streams.disk import DiskWaiter
@@ -61,9 +62,8 @@ def build_worker(
     parts = Parts(settings, room, profiles, shared, producer, burying, disk, metrics, progress, epochs.of)
     agent = CatalogueAgent(settings, room, producer, burying, metrics, progress)
     app = build_app(settings, Recommender(parts), agent, progress)
-    follower = Follower(
-        settings, room, agent, metrics, progress, _owned(app, physical(settings.kafka, CATALOGUE))
-    )  # fmt: skip
+    backfill = Backfill(room, agent, _owned(app, physical(settings.kafka, CATALOGUE)))
+    follower = Follower(settings, room, metrics, progress, backfill.run)
     lag = LagWatch(physical(settings.kafka, CLICKSTREAM), lambda: app.consumer, follower, metrics, progress)
     return Worker(Machinery(settings, producer, profiles, counts, room, shared, follower, disk, lag, progress, app))
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from contracts.events import ItemId
 from contracts.messages import CatalogueItem, Embedding, Slate
 from inference.ask import Ask
 from inference.engine import Engine
@@ -24,6 +25,10 @@ class EngineRoom:
     async def ask(self, call: Callable[[Engine], T]) -> T:
         """Run ``call`` on the engine's thread."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, call, self._engine)
+
+    def item(self, item_id: ItemId) -> CatalogueItem | None:
+        """An item as it is now, from any thread: one look into a dictionary and one into a list that only grows."""
+        return self._engine.item(item_id)
 
     async def recommend(self, asks: Sequence[Ask], degraded: str | None = None) -> list[Slate]:
         """One slate for each ask."""

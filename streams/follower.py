@@ -1,12 +1,11 @@
 """Every worker holds the whole catalogue: this reads both compacted topics from their beginning, and goes on.
 
 A plain consumer without a group: each worker sees every partition. Ready once it has caught up with where the topics
-ended when it started. Items whose text has no vector of the bundle in service (a new bundle, a first start) are
-embedded by whoever owns their partition of the catalogue, a few at a time.
+ended when it started.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import Any
@@ -14,17 +13,15 @@ from typing import Any
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
-from aiokafka.partitioner import DefaultPartitioner
 
 from contracts.codec import decode_embedding
-from contracts.errors import BadInput, BrokerUnavailable, TopicsRefused, Unavailable
+from contracts.errors import BadInput, BrokerUnavailable, TopicsRefused
 from contracts.events import ItemId
-from contracts.messages import CatalogueItem
 from contracts.metrics import Metrics
 from contracts.settings import Settings
 from contracts.topics import CATALOGUE, EMBEDDINGS
 from inference.engine import Engine
-from streams.catalogue import CatalogueAgent, read_item
+from streams.catalogue import read_item
 from streams.clients import connection
 from streams.engine_room import EngineRoom
 from streams.names import physical
@@ -32,33 +29,27 @@ from streams.progress import Progress
 from streams.stopping import stop_consumer
 
 AT_ONCE = 2000
-BACKFILL = 64
-BACKFILL_SECONDS = 1.0
 
 log = structlog.get_logger()
 
-Owned = Callable[[], frozenset[int]]
-
 
 class Follower:
-    """Fills the engine's catalogue. ``owned`` says which partitions of the catalogue topic this worker has."""
+    """Fills the engine's catalogue. ``beside``: what else runs in the background once it has caught up."""
 
     def __init__(
         self,
         settings: Settings,
         engine: EngineRoom,
-        agent: CatalogueAgent,
         metrics: Metrics,
         progress: Progress,
-        owned: Owned,
+        beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
-        self._settings, self._engine, self._agent = settings, engine, agent
-        self._metrics, self._progress, self._owned = metrics, progress, owned
+        self._settings, self._engine = settings, engine
+        self._metrics, self._progress, self._beside = metrics, progress, beside
         self._items = physical(settings.kafka, CATALOGUE)
         self._vectors = physical(settings.kafka, EMBEDDINGS)
         self._consumer: AIOKafkaConsumer | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._place = DefaultPartitioner()
 
     async def start(self) -> None:
         """Read everything that is there, then keep up in the background. Raises: BrokerUnavailable."""
@@ -71,10 +62,9 @@ class Follower:
             await self._catch_up(self._consumer)
         except KafkaError as error:
             raise BrokerUnavailable(f"the catalogue cannot be read: {type(error).__name__}: {error}") from error
-        self._tasks = [
-            self._progress.watch(self._follow(self._consumer), "follower"),
-            self._progress.watch(self._backfill(), "backfill"),
-        ]
+        self._tasks = [self._progress.watch(self._follow(self._consumer), "follower")]
+        if self._beside is not None:
+            self._tasks.append(self._progress.watch(self._beside(), "backfill"))
 
     async def stop(self) -> None:
         """Let go."""
@@ -134,22 +124,6 @@ class Follower:
                 engine.upsert(item)
             elif record.key:
                 engine.delete(ItemId(record.key.decode(errors="replace")))
-
-    async def _backfill(self) -> None:
-        while True:
-            await asyncio.sleep(BACKFILL_SECONDS)
-            try:
-                while mine := await self._engine.ask(self._mine):
-                    await self._agent.embed(mine)
-                    await asyncio.sleep(0.2)  # the vectors come back through their topic
-            except Unavailable as error:
-                log.warning("items wait for their vectors", error=str(error))
-
-    def _mine(self, engine: Engine) -> list[CatalogueItem]:
-        owned = self._owned()
-        partitions = list(range(CATALOGUE.partitions))
-        found = (i for i in engine.waiting() if self._place(i.item_id.encode(), partitions, partitions) in owned)
-        return [item for _, item in zip(range(BACKFILL), found, strict=False)]
 
 
 def take_vectors(engine: Engine, records: Iterable[Any]) -> None:

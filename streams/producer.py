@@ -33,6 +33,22 @@ class Outgoing(NamedTuple):
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
+class Sent(NamedTuple):
+    """Where a record stands in its topic now."""
+
+    partition: int
+    offset: int
+
+
+class Pack(NamedTuple):
+    """A batch for one partition, and which of the records are in it, in its order."""
+
+    builder: Any
+    topic: str
+    partition: int
+    numbers: list[int]
+
+
 class Producer:
     """Sends many records and returns once every one is acknowledged by all in-sync replicas."""
 
@@ -54,19 +70,23 @@ class Producer:
             raise BrokerUnavailable(f"no Kafka broker answers at {self._settings.bootstrap_servers}") from error
         self._producer = producer
 
-    async def send(self, records: Sequence[Outgoing]) -> None:
+    async def send(self, records: Sequence[Outgoing]) -> list[Sent]:
         """Send all, in order within a partition, and wait. A broker that is away is waited for.
+
+        Returns where each record stands now.
 
         Raises:
             Oversize: a record is larger than its topic takes.
             BrokerUnavailable: a send was refused; sending again is safe, the effects are idempotent.
         """
         if not records:
-            return
+            return []
         producer = self._started
         try:
             packed = await self._packed(producer, records)
-            await self._acknowledged(producer, [await producer.send_batch(b, t, partition=p) for b, t, p in packed])
+            sends = [await producer.send_batch(pack.builder, pack.topic, partition=pack.partition) for pack in packed]
+            await self._acknowledged(producer, sends)
+            return _places(packed, sends, len(records))
         except _TOO_LARGE as error:
             await self._renew(producer)
             raise Oversize(Reason.OUTPUT_REFUSED, f"Kafka refuses it as too large: {error}") from error
@@ -81,16 +101,17 @@ class Producer:
                 await self.start()
                 await _close(refused)
 
-    async def _packed(self, producer: AIOKafkaProducer, records: Sequence[Outgoing]) -> list[tuple[Any, str, int]]:
-        packed: list[tuple[Any, str, int]] = []
-        filling: dict[tuple[str, int], Any] = {}
-        for record in records:
+    async def _packed(self, producer: AIOKafkaProducer, records: Sequence[Outgoing]) -> list[Pack]:
+        packed: list[Pack] = []
+        filling: dict[tuple[str, int], Pack] = {}
+        for number, record in enumerate(records):
             place = record.topic, await self._place(producer, record)
-            builder = filling.get(place)
-            if builder is None or not self._append(builder, record):
-                builder = filling[place] = producer.create_batch()
-                packed.append((builder, *place))
-                self._append(builder, record)
+            pack = filling.get(place)
+            if pack is None or not self._append(pack.builder, record):
+                pack = filling[place] = Pack(producer.create_batch(), *place, [])
+                packed.append(pack)
+                self._append(pack.builder, record)
+            pack.numbers.append(number)
         return packed
 
     @property
@@ -134,6 +155,15 @@ class Producer:
         """Send what is left and let go."""
         if self._producer is not None:
             await self._producer.stop()
+
+
+def _places(packed: Sequence[Pack], sends: Sequence["asyncio.Future[Any]"], count: int) -> list[Sent]:
+    places = [Sent(-1, -1)] * count
+    for pack, send in zip(packed, sends, strict=True):
+        first = send.result().offset
+        for place, number in enumerate(pack.numbers):
+            places[number] = Sent(pack.partition, first + place)
+    return places
 
 
 async def _close(producer: Any) -> None:

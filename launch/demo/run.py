@@ -27,7 +27,7 @@ from launch.demo.screen import Screen
 from launch.demo.story import Story
 from launch.demo.traffic import Homes, Traffic
 from launch.embedded.cluster import NOTICE, Cluster
-from launch.publish import CHUNK, partition_of
+from launch.publish import CHUNK
 from launch.shop.bestsellers import Bestsellers
 from launch.shop.history import make_shoppers, past
 from launch.shop.shop import Shop
@@ -35,7 +35,7 @@ from launch.shop.shoppers import Shopper
 from launch.topic_reader import consumer_of, partitions_of, stand_at_end
 from launch.wiring import find_bundle
 from streams.admin import create_topics, lag
-from streams.names import physical
+from streams.names import partition_of, physical
 from streams.producer import Outgoing, Producer
 from streams.store import open_store
 from streams.verify import verify, wait_until_read

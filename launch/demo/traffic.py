@@ -15,13 +15,12 @@ from contracts.settings import Settings
 from contracts.topics import CLICKSTREAM
 from launch.demo.figures import Figures
 from launch.demo.plan import BESTSELLERS, Arrival, arm_of
-from launch.publish import partition_of
 from launch.shop.bestsellers import Bestsellers
 from launch.shop.choices import chance_of_click
 from launch.shop.shoppers import Shopper, Shown
 from launch.topic_reader import records_from
 from streams.clients import connection
-from streams.names import physical
+from streams.names import partition_of, physical
 
 Witness = Callable[[AnyEvent], None]
 

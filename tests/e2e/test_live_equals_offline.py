@@ -9,7 +9,7 @@ from contracts.features import candidate_features, histories, ranker_inputs
 from contracts.messages import Slate
 from contracts.settings import Settings, load_settings
 from export.export import load_ranker
-from launch.publish import partition_of
+from streams.names import partition_of
 from streams.store import ProfileKey, open_store
 from tests.e2e.conftest import Live, live
 from tests.trained import Trained

@@ -16,12 +16,12 @@ from contracts.messages import CatalogueItem, Slate, SlateItem, Trigger
 from contracts.settings import Settings
 from contracts.topics import CATALOGUE, CLICKSTREAM, RECOMMENDATIONS
 from launch.catalogue_files import current_items, delete_items, import_items, put_items
-from launch.publish import Published, Publisher, Speed, partition_of
+from launch.publish import Published, Publisher, Speed
 from launch.shop.files import write_shop
 from launch.shop.shop import Shop
 from launch.slates import last_slate, slates_as_they_come
 from launch.topic_reader import read_to_end
-from streams.names import physical
+from streams.names import partition_of, physical
 from streams.producer import Outgoing, Producer
 
 

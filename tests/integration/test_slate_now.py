@@ -14,10 +14,9 @@ from contracts.profile import History, Position, Profile
 from contracts.settings import Settings
 from contracts.topics import EMBEDDINGS
 from launch.catalogue_files import put_items
-from launch.publish import partition_of
 from launch.slate_now import slate_now
 from launch.wiring import build_engine
-from streams.names import physical
+from streams.names import partition_of, physical
 from streams.producer import Outgoing, Producer
 from streams.store import ProfileKey, Write, open_store
 from tests.tiny_bundle import tiny_bundle

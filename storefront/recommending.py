@@ -1,0 +1,125 @@
+"""A slate for a page: the stream's own where it is fresh and has what the page did, else one computed now."""
+
+import asyncio
+from collections.abc import Iterable
+from hashlib import blake2b
+from time import monotonic, time
+
+import msgspec
+from msgspec.structs import replace
+
+from contracts.api import Recommendations, RecommendationsQuery, Slot
+from contracts.errors import Missing, Reason, Unacceptable
+from contracts.events import EventId, ItemId, Kind, UserId
+from contracts.messages import Slate, Trigger
+from contracts.profile import HISTORY, History, Profile
+from contracts.topics import CLICKSTREAM
+from inference.ask import Ask, Wish
+from storefront.token import has, offset_for
+from storefront.window import Window
+from streams.names import physical
+
+FIRST_LOOK, LONGEST_LOOK = 0.005, 0.04  # seconds between two looks for an event that is on its way
+HOME = "home"
+
+
+async def recommend(window: Window, user: UserId, query: RecommendationsQuery) -> Recommendations:
+    """What ``GET /v1/recommendations`` answers. Raises: BadInput, Missing, Overloaded, StoreUnavailable."""
+    offset = offset_for(query.after, window.partition(user)) if query.after else -1
+    if _plain(query) and (slate := fresh(window, user, offset)) is not None:
+        return answer(window, slate, current=True, computed=False)
+    profile = await _folded(window, user, offset, query.wait_ms / 1000)
+    if _plain(query) and (slate := fresh(window, user, max(offset, profile.answered))) is not None:
+        return answer(window, slate, current=has(profile, offset), computed=False)
+    slate = await window.slate(ask_of(window, profile, query))
+    return answer(window, slate, current=has(profile, offset), computed=True)
+
+
+def fresh(window: Window, user: UserId, offset: int) -> Slate | None:
+    """The stream's last slate of a shopper, if it is young and answers an event at ``offset`` or later."""
+    slate = window.hub.last(user)
+    if slate is None or slate.trigger.offset < offset:
+        return None
+    return slate if slate.made_ms > (time() - window.settings.api.fresh_seconds) * 1000 else None
+
+
+async def _folded(window: Window, user: UserId, offset: int, seconds: float) -> Profile:
+    """The profile, once it has the event at ``offset``, or as it is at the deadline."""
+    deadline, pause = monotonic() + seconds, FIRST_LOOK
+    profile = await window.profile(user)
+    while not has(profile, offset) and monotonic() < deadline:
+        await asyncio.sleep(min(pause, max(0.0, deadline - monotonic())))
+        pause = min(2 * pause, LONGEST_LOOK)
+        profile = await window.profile(user)
+    return profile or Profile(user)
+
+
+def _plain(query: RecommendationsQuery) -> bool:
+    """Whether the stream's slates are what is asked for."""
+    return query.surface == HOME and query.limit is None and not wish_of(query)
+
+
+def wish_of(query: RecommendationsQuery) -> Wish | None:
+    """The filters; None for none."""
+    item = (ItemId(query.item_id),) if query.item_id else ()
+    wish = Wish(query.category, query.min_price, query.max_price, (*ids(query.exclude), *item))
+    return None if wish == Wish() else wish
+
+
+def ids(joined: str) -> tuple[ItemId, ...]:
+    """Item ids parted by commas."""
+    return tuple(ItemId(each.strip()) for each in joined.split(",") if each.strip())
+
+
+def ask_of(window: Window, profile: Profile, query: RecommendationsQuery) -> Ask:
+    """What the engine is asked. The same profile and query have the same recommendation id."""
+    now_ms = int(time() * 1000)
+    context = _context(window, query)
+    kind = Kind.VIEW if query.surface == "product" else Kind.CART_ADD
+    seen = replace(profile, history=_with(profile.history, context, kind, now_ms))
+    if kind is Kind.CART_ADD:
+        seen = replace(seen, cart=tuple(dict.fromkeys((*seen.cart, *context))))
+    asked = replace(query, after="", wait_ms=0, user_id=None)
+    digest = blake2b(msgspec.json.encode(asked), digest_size=6).hexdigest()
+    trigger = Trigger(
+        event_id=EventId(f"api-{profile.user_id}-{profile.version}-{digest}"),
+        topic=physical(window.settings.kafka, CLICKSTREAM), partition=window.partition(profile.user_id),
+        offset=profile.answered, time_ms=now_ms,
+    )  # fmt: skip
+    return Ask(seen, trigger, query.surface, query.limit, wish_of(query))
+
+
+def _context(window: Window, query: RecommendationsQuery) -> tuple[ItemId, ...]:
+    """The items of the page that asks. Raises: Unacceptable, Missing."""
+    if query.surface != "product":
+        return ids(query.items) if query.surface == "cart" else ()
+    if query.item_id is None:
+        raise Unacceptable(Reason.INVALID_FIELD, "surface=product needs item_id")
+    if window.item(ItemId(query.item_id)) is None:
+        raise Missing(f"there is no item {query.item_id!r} in the catalogue")
+    return (ItemId(query.item_id),)
+
+
+def _with(history: History, items: Iterable[ItemId], kind: Kind, now_ms: int) -> History:
+    """A history that goes on with ``items``."""
+    more = tuple(items)
+    return History(
+        (history.items + more)[-HISTORY:],
+        (history.kinds + (int(kind),) * len(more))[-HISTORY:],
+        (history.times_ms + (now_ms,) * len(more))[-HISTORY:],
+    )
+
+
+def answer(window: Window, slate: Slate, current: bool, computed: bool) -> Recommendations:
+    """A slate with its items as the catalogue has them; what is sold out or gone since is left out."""
+    known = [(window.item(slot.item_id), slot) for slot in slate.items]
+    return Recommendations(
+        recommendation_id=slate.recommendation_id, user_id=slate.user_id, surface=slate.surface,
+        items=tuple(
+            Slot(item=item, score=slot.score, source=slot.source, reason=slot.reason)
+            for item, slot in known if item is not None and item.available
+        ),
+        current=current, computed=computed, answers=slate.trigger.event_id, time_ms=slate.trigger.time_ms,
+        made_ms=slate.made_ms or int(time() * 1000), profile_version=slate.profile_version, bundle=slate.bundle,
+        degraded=slate.degraded, stages=slate.stages,
+    )  # fmt: skip
