@@ -24,6 +24,8 @@ COMMANDS = {
     "demo": Entry("demo", "The whole of daogou against a simulated shop, in this terminal."),
     "up": Entry("up", "Run the embedded Kafka and Valkey (development)."),
     "worker": Entry("worker", "Run one worker: clicks in, slates out."),
+    "serve": Entry("serve", "Serve the HTTP API: events in, slates out, for pages and servers."),
+    "api-key": Entry("api_key", "Make a key for the HTTP API."),
     "publish": Entry("publish", "Publish a file of events to the clickstream."),
     "catalogue": Entry("catalogue", "Put items into the catalogue, take them out, list them."),
     "watch": Entry("watch", "Show slates as they are made."),

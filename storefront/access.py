@@ -60,7 +60,7 @@ def new_key(role: Role) -> str:
 
 def entry_of(key: str) -> str:
     """What the settings hold of a key: ROLE:SHA256."""
-    return f"{key.partition('_')[0]}:{sha256(key.encode()).hexdigest()}"
+    return f"{key.partition('_')[0]}:{sha256(key.encode(errors='replace')).hexdigest()}"
 
 
 class Access:

@@ -6,8 +6,6 @@ process that was killed knows again what a reconnecting page has not seen.
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from time import time
 from typing import Any, NamedTuple
 
@@ -40,6 +38,9 @@ class Numbered(NamedTuple):
     slate: Slate | None
 
 
+Listener = asyncio.Queue[Numbered]
+
+
 class Hub:
     """Follows ``recommendations``."""
 
@@ -48,7 +49,7 @@ class Hub:
         self._topic = physical(settings.kafka, RECOMMENDATIONS)
         self._of: OrderedDict[UserId, deque[Numbered]] = OrderedDict()
         self._by_id: OrderedDict[RecommendationId, Slate] = OrderedDict()
-        self._listeners: dict[UserId, set[asyncio.Queue[Numbered]]] = {}
+        self._listeners: dict[UserId, set[Listener]] = {}
         self._consumer: AIOKafkaConsumer | None = None
         self._task: asyncio.Task[None] | None = None
         self.listening = 0
@@ -91,27 +92,27 @@ class Hub:
         if len(self._by_id) > self._settings.api.slates:
             self._by_id.popitem(last=False)
 
-    @asynccontextmanager
-    async def listen(self, user: UserId, after: int | None) -> AsyncIterator["asyncio.Queue[Numbered]"]:
+    def open(self, user: UserId, after: int | None) -> Listener:
         """A shopper's slates beyond the offset ``after``, from what is kept and then as they come.
 
-        ``after`` None: only the newest of what is kept. Raises: Overloaded.
+        ``after`` None: only the newest of what is kept. Give it back to ``close``. Raises: Overloaded.
         """
         if self.listening >= self._settings.api.streams:
             raise Overloaded(f"{self.listening:,} streams are open already")
-        queue: asyncio.Queue[Numbered] = asyncio.Queue()
+        queue: Listener = asyncio.Queue()
         kept = [each for each in self._of.get(user, ()) if each.slate is not None]
         for each in kept[-1:] if after is None else [each for each in kept if each.offset > after]:
             queue.put_nowait(each)
         self._listeners.setdefault(user, set()).add(queue)
         self.listening += 1
-        try:
-            yield queue
-        finally:
-            self.listening -= 1
-            self._listeners[user].discard(queue)
-            if not self._listeners[user]:
-                del self._listeners[user]
+        return queue
+
+    def close(self, user: UserId, queue: Listener) -> None:
+        """Nobody listens there any more."""
+        self.listening -= 1
+        self._listeners[user].discard(queue)
+        if not self._listeners[user]:
+            del self._listeners[user]
 
     async def _read_back(self, consumer: AIOKafkaConsumer) -> None:
         await consumer._client.force_metadata_update()

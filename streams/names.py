@@ -1,4 +1,4 @@
-"""The name of a topic in Kafka: the shop's prefix before the table's name."""
+"""Names in Kafka, and places: a topic with the shop's prefix, the partition of a key."""
 
 from aiokafka.partitioner import murmur2
 

@@ -1,0 +1,27 @@
+"""``daogou api-key``: a key for the HTTP API."""
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+
+@app.command()
+def api_key(
+    role: Annotated[str, typer.Argument(help="page (may only make visitors), server, or operator.")] = "server",
+) -> None:
+    """Make a key. It is shown once; the settings hold its hash.
+
+    daogou api-key server
+    """
+    from secrets import token_urlsafe
+
+    from storefront.access import Role, entry_of, new_key
+
+    if role not in ("page", "server", "operator"):
+        raise typer.BadParameter(f"{role!r}; there are page, server, operator", param_hint="ROLE")
+    key = new_key(Role(role))
+    typer.echo(f"key (keep it, it is not shown again): {key}")
+    typer.echo(f"for DAOGOU_API__KEYS (a JSON list):   {entry_of(key)}")
+    typer.echo(f"a DAOGOU_API__VISITOR_SECRET, once:   {token_urlsafe(32)}")

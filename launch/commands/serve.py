@@ -1,0 +1,49 @@
+"""``daogou serve``: the HTTP API."""
+
+from typing import Annotated
+
+import typer
+
+from launch.options import Broker, RedisUrl, settings_for
+
+app = typer.Typer()
+
+
+@app.command()
+def serve(
+    broker: Broker = "",
+    redis: RedisUrl = "",
+    host: Annotated[str, typer.Option(help="Address to listen on; default: DAOGOU_API__HOST.")] = "",
+    port: Annotated[int | None, typer.Option(help="Port; default: DAOGOU_API__PORT.")] = None,
+    shop: Annotated[bool, typer.Option("--shop", help="Serve the demo's shop page too (development).")] = False,
+) -> None:
+    """Serve the HTTP API until Ctrl-C or SIGTERM.
+
+    Keys come from DAOGOU_API__KEYS (made by `daogou api-key`). In development without any, fresh ones are made and
+    printed. GET /openapi.json describes everything; /health/live, /health/ready and /metrics need no key.
+
+        daogou serve --shop      then open http://127.0.0.1:8080/shop/
+    """
+    import uvicorn
+
+    from contracts.settings import load_settings
+    from launch.logs import configure
+    from launch.wiring import build_window
+    from storefront.app import build_app
+
+    given = settings_for(broker, redis).model_dump()
+    given["api"] |= {"host": host} if host else {}
+    given["api"] |= {"port": port} if port is not None else {}
+    given["api"] |= {"demo_shop": True} if shop else {}
+    settings = load_settings(**given)
+    configure(settings.log_json)
+    window = build_window(settings)
+    if window.parts.fresh is not None:
+        for role, key in window.parts.fresh._asdict().items():
+            typer.echo(f"{role} key, good until this process ends: {key}")
+    api = settings.api
+    typer.echo(f"http://{api.host}:{api.port}/{'shop/' if api.demo_shop else 'openapi.json'}")
+    uvicorn.run(
+        build_app(window), host=api.host, port=api.port, log_config=None, access_log=False, loop="uvloop",
+        timeout_graceful_shutdown=3, server_header=False,
+    )  # fmt: skip

@@ -1,0 +1,51 @@
+"""The whole API on one screen. To add to it: a handler in ``storefront/routes/``, and its line here."""
+
+from contracts.api import (
+    Accepted,
+    EventsAnswer,
+    ItemList,
+    ItemsQuery,
+    ProfileAnswer,
+    Recommendations,
+    RecommendationsQuery,
+    SearchQuery,
+    UserQuery,
+    Visitor,
+    VisitorWish,
+    Why,
+    WhyQuery,
+)
+from contracts.messages import CatalogueItem
+from storefront.access import Role
+from storefront.endpoint import Endpoint
+from storefront.routes import events, shop, slates
+
+SHOPPERS = (Role.VISITOR, Role.SERVER, Role.OPERATOR)
+SHOP = (Role.SERVER, Role.OPERATOR)
+ALL = (Role.PAGE, *SHOPPERS)
+
+ENDPOINTS = (
+    Endpoint("POST", "/v1/visitors", events.post_visitor, "A token for a page's visitor.", Visitor,
+             (Role.PAGE, *SHOP), body=VisitorWish),
+    Endpoint("POST", "/v1/events", events.post_events, "What shoppers did: one event or a list.", EventsAnswer,
+             SHOPPERS, raw=True, status=202, also=(422,)),
+    Endpoint("GET", "/v1/recommendations", slates.get_recommendations, "A slate.", Recommendations,
+             SHOPPERS, query=RecommendationsQuery, also=(404, 422)),
+    Endpoint("GET", "/v1/recommendations/{recommendation_id}/why", slates.get_why, "A slate's receipt in words.", Why,
+             SHOPPERS, query=WhyQuery, also=(404,)),
+    Endpoint("GET", "/v1/stream", slates.get_stream, "New slates as they are made (server-sent events).", None,
+             SHOPPERS, query=UserQuery),
+    Endpoint("GET", "/v1/items/{item_id}", shop.get_item, "An item.", CatalogueItem, ALL, also=(404,)),
+    Endpoint("GET", "/v1/items/{item_id}/similar", shop.get_similar, "What is most like an item.", ItemList,
+             ALL, query=ItemsQuery, also=(404,)),
+    Endpoint("GET", "/v1/trending", shop.get_trending, "What is liked most lately.", ItemList, ALL, query=ItemsQuery),
+    Endpoint("GET", "/v1/search", shop.get_search, "What some words mean.", ItemList, ALL, query=SearchQuery),
+    Endpoint("GET", "/v1/profile", shop.get_profile, "Everything that is known of a shopper.", ProfileAnswer,
+             SHOPPERS, query=UserQuery),
+    Endpoint("DELETE", "/v1/profile", shop.delete_profile, "Forget a shopper.", Accepted, SHOPPERS,
+             query=UserQuery, status=202),
+    Endpoint("PUT", "/v1/catalogue/{item_id}", shop.put_item, "An item, or its new state.", CatalogueItem, SHOP,
+             body=CatalogueItem, status=202, also=(422,)),
+    Endpoint("DELETE", "/v1/catalogue/{item_id}", shop.delete_item, "Take an item out.", CatalogueItem, SHOP,
+             status=202, also=(404,)),
+)  # fmt: skip
