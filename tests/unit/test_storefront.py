@@ -107,7 +107,7 @@ def test_keys_have_roles_and_only_their_hash_is_kept() -> None:
     access = Access(ApiSettings(keys=(entry_of(key),)), Environment.DEVELOPMENT)
     assert key not in entry_of(key)
     assert access.who(f"Bearer {key}").role is Role.SERVER
-    for wrong in ("", key, f"Bearer {key}x", "Bearer ", "Bearer \ud800", f"Bearer operator_{key[7:]}"):
+    for wrong in ("", key, f"Bearer {key}x", "Bearer ", "Bearer \xff\xfe", f"Bearer operator_{key[7:]}"):
         with pytest.raises(CallerRefused) as refused:
             access.who(wrong)
         assert not refused.value.known
