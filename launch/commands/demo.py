@@ -22,6 +22,10 @@ def demo(
     folder: Annotated[
         Path | None, typer.Option(help="Keep the cluster's data there; default: a temporary one.")
     ] = None,
+    shop: Annotated[
+        bool | None, typer.Option(help="Open the shop page afterwards, until Ctrl-C; default: in a terminal.")
+    ] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the shop page.")] = 8080,
 ) -> None:
     """Run the whole of daogou against a simulated shop, live in this terminal.
 
@@ -29,13 +33,19 @@ def demo(
     the catalogue; shoppers with hidden, drifting tastes search, look, click and buy through Kafka, and react to the
     slates that come back. A fifth of them sees the shop's bestsellers instead. At the end: how fresh the slates
     were, how many clicks they earned against bestsellers and against the best lists that the true tastes would
-    allow, and whether anything was lost. Nothing is left running.
+    allow, and whether anything was lost. Then the shop page opens for your own browser. Nothing is left running.
 
         daogou demo --seconds 30 --rate 100 --workers 2 --report demo.json
     """
+    import sys
+
     from launch.demo.plan import Plan
 
-    plan = Plan(seconds=seconds, shoppers=shoppers, rate=rate, workers=workers, seed=seed, folder=folder)
+    stay = sys.stdout.isatty() if shop is None else shop
+    plan = Plan(
+        seconds=seconds, shoppers=shoppers, rate=rate, workers=workers, seed=seed, folder=folder,
+        port=port if stay else None,
+    )  # fmt: skip
     raise typer.Exit(0 if _run(plan, report) else 1)
 
 
@@ -43,14 +53,17 @@ def _run(plan: "Plan", path: Path | None) -> bool:
     """Run it, show and write the report. Returns whether nothing was lost."""
     import signal
 
-    from launch.demo.report import print_report
+    from launch.demo.report import Report, print_report
     from launch.demo.run import run_demo, write_report
     from launch.demo.screen import Screen
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever asks it to end, it cleans up
     screen = Screen()
-    found = run_demo(plan, screen)
-    print_report(found, screen.console)
-    if path is not None:
-        write_report(found, path)
+
+    def show(found: Report) -> None:
+        print_report(found, screen.console)
+        if path is not None:
+            write_report(found, path)
+
+    found = run_demo(plan, screen, show)
     return found.verify_clean and not found.lost and not found.unaccounted

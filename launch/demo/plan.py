@@ -15,7 +15,7 @@ CONTROL_SHARE = 5  # one shopper in so many is shown bestsellers
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """The demo's options. ``folder`` None: a temporary cluster."""
+    """The demo's options. ``folder`` None: a temporary cluster. ``port`` of the shop page; None: no page."""
 
     seconds: float = 60.0
     shoppers: int = 200
@@ -23,6 +23,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     workers: int = 1
     seed: int = 0
     folder: Path | None = None
+    port: int | None = None
 
 
 class Arrival(NamedTuple):

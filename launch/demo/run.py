@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from itertools import islice
 from pathlib import Path
+from threading import Event
 from time import monotonic, time
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from contracts.topics import CLICKSTREAM, EMBEDDINGS, RECOMMENDATIONS
 from launch.catalogue_files import put_items
 from launch.demo.figures import Figures
 from launch.demo.fleet import Fleet
+from launch.demo.front import Front
 from launch.demo.plan import Plan, arrivals
 from launch.demo.report import Report, make_report
 from launch.demo.screen import Screen
@@ -66,8 +68,10 @@ class Past(NamedTuple):
     first_slate: float
 
 
-def run_demo(plan: Plan, screen: Screen) -> Report:
-    """Run it. Everything that was started is stopped at the end, however it ends.
+def run_demo(plan: Plan, screen: Screen, show: Callable[[Report], None] = lambda _: None) -> Report:
+    """Run it, ``show`` the report, and keep the shop page open if the plan says so, until Ctrl-C.
+
+    Everything that was started is stopped at the end, however it ends.
 
     Raises:
         EnvironmentRefused, Unavailable: something did not start or ended too soon.
@@ -80,8 +84,21 @@ def run_demo(plan: Plan, screen: Screen) -> Report:
         with Fleet(plan.workers, cluster.bootstrap_servers, cluster.redis_url, cluster.folder) as fleet:
             screen.say(f"starting {plan.workers} worker{'s' * (plan.workers > 1)}")
             report = asyncio.run(_perform(plan, settings, fleet, screen))
+            show(report)
+            if plan.port is not None:
+                with Front(plan.port, cluster.bootstrap_servers, cluster.redis_url, cluster.folder) as front:
+                    _stay(front, screen)
             screen.say("stopping")
     return report
+
+
+def _stay(front: Front, screen: Screen) -> None:
+    """Keep everything running until Ctrl-C."""
+    screen.say(f"the shop is open; every click changes it: {front.shop}")
+    screen.say(f"the operator's view: {front.operator}")
+    screen.say("Ctrl-C ends it")
+    with suppress(KeyboardInterrupt):
+        Event().wait()
 
 
 async def _perform(plan: Plan, settings: Settings, fleet: Fleet, screen: Screen) -> Report:
