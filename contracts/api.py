@@ -108,6 +108,19 @@ class ItemList(Struct, frozen=True, kw_only=True):
     items: tuple[ScoredItem, ...]
 
 
+class Category(Struct, frozen=True, kw_only=True):
+    """One of the widest categories, and how many items of it can be bought."""
+
+    name: str
+    items: int
+
+
+class Categories(Struct, frozen=True, kw_only=True):
+    """The widest categories, the fullest first."""
+
+    categories: tuple[Category, ...]
+
+
 class WhyQuery(Struct, frozen=True, kw_only=True):
     """``without``: an item; what would the slate be had the shopper never met it?"""
 
@@ -203,6 +216,68 @@ class Visitor(Struct, frozen=True, kw_only=True):
     user_id: UserId
     token: str
     expires_ms: int
+
+
+class Sample(Struct, frozen=True, kw_only=True):
+    """A few seconds of the stream. Freshness: milliseconds from an event's time to its slate's hand-over to Kafka."""
+
+    time_ms: int
+    events_per_second: float
+    slates_per_second: float
+    freshness_p50_ms: float
+    freshness_p99_ms: float
+    lag: int
+
+
+class PartitionState(Struct, frozen=True, kw_only=True):
+    """One partition of the clickstream: records not yet applied, and where it ends."""
+
+    partition: int
+    lag: int
+    latest: int
+
+
+class Cause(Struct, frozen=True, kw_only=True):
+    """Why slates were not at their best, and how many."""
+
+    cause: str
+    count: int
+
+
+class Operator(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How it goes. ``samples``: oldest first. ``degraded`` is of the ``recent_slates`` of the last minute.
+
+    ``items_shown``: different items of the last 2,000 slates, of ``items`` in the catalogue. ``away``: parts that do
+    not answer now.
+    """
+
+    samples: tuple[Sample, ...]
+    partitions: tuple[PartitionState, ...]
+    degraded: tuple[Cause, ...]
+    recent_slates: int
+    items: int
+    items_shown: int
+    streams: int
+    bundle: str | None = None
+    away: tuple[str, ...] = ()
+
+
+class Letter(Struct, frozen=True, kw_only=True):
+    """An input that could not be processed, and why; ``key`` and ``value`` cut short."""
+
+    reason: str
+    message: str
+    partition: int
+    offset: int
+    failed_ms: int
+    key: str
+    value: str
+
+
+class Letters(Struct, frozen=True, kw_only=True):
+    """The last dead letters, newest first."""
+
+    letters: tuple[Letter, ...]
 
 
 class Health(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -3,6 +3,7 @@
 On the engine's thread, over the arrays that the engine keeps.
 """
 
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -43,6 +44,15 @@ class Browse:
         scores = words + MEANING * self._meant(self._table.text_vectors[rows[0]])
         scores[rows[0]] = -np.inf
         return self._best(scores, self._table.available, limit)
+
+    def categories(self) -> list[tuple[str, int]]:
+        """The widest categories of what is available, the fullest first, and how many items each has."""
+        found = Counter(
+            item.category[0]
+            for item, there in zip(self._table.items, self._table.available.tolist(), strict=True)
+            if there and item is not None and item.category
+        )
+        return found.most_common()
 
     def trending(self, category: str, limit: int) -> list[Found]:
         """What is clicked and bought most lately, of a category or of all."""

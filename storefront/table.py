@@ -2,9 +2,12 @@
 
 from contracts.api import (
     Accepted,
+    Categories,
     EventsAnswer,
     ItemList,
     ItemsQuery,
+    Letters,
+    Operator,
     ProfileAnswer,
     Recommendations,
     RecommendationsQuery,
@@ -18,7 +21,7 @@ from contracts.api import (
 from contracts.messages import CatalogueItem
 from storefront.access import Role
 from storefront.endpoint import Endpoint
-from storefront.routes import events, shop, slates
+from storefront.routes import events, operator, shop, slates
 
 SHOPPERS = (Role.VISITOR, Role.SERVER, Role.OPERATOR)
 SHOP = (Role.SERVER, Role.OPERATOR)
@@ -39,6 +42,7 @@ ENDPOINTS = (
     Endpoint("GET", "/v1/items/{item_id}/similar", shop.get_similar, "What is most like an item.", ItemList,
              ALL, query=ItemsQuery, also=(404,)),
     Endpoint("GET", "/v1/trending", shop.get_trending, "What is liked most lately.", ItemList, ALL, query=ItemsQuery),
+    Endpoint("GET", "/v1/categories", shop.get_categories, "The widest categories.", Categories, ALL),
     Endpoint("GET", "/v1/search", shop.get_search, "What some words mean.", ItemList, ALL, query=SearchQuery),
     Endpoint("GET", "/v1/profile", shop.get_profile, "Everything that is known of a shopper.", ProfileAnswer,
              SHOPPERS, query=UserQuery),
@@ -48,4 +52,7 @@ ENDPOINTS = (
              body=CatalogueItem, status=202, also=(422,)),
     Endpoint("DELETE", "/v1/catalogue/{item_id}", shop.delete_item, "Take an item out.", CatalogueItem, SHOP,
              status=202, also=(404,)),
+    Endpoint("GET", "/v1/operator", operator.get_operator, "How it goes.", Operator, (Role.OPERATOR,)),
+    Endpoint("GET", "/v1/operator/dead-letters", operator.get_dead_letters, "What could not be processed.", Letters,
+             (Role.OPERATOR,)),
 )  # fmt: skip

@@ -1,5 +1,6 @@
 """The shop window's parts and what is asked of them: profiles, the log, slates; each in batches."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from contracts.settings import Settings
 from inference.ask import Ask
 from storefront.access import Access, Keyring
 from storefront.batcher import Batcher
+from storefront.board import Board
 from storefront.hub import Hub
 from storefront.limits import Limits
 from streams.engine_room import EngineRoom
@@ -51,6 +53,8 @@ class Window:
         self._profiles = Batcher("profiles", parts.store.load, PROFILES_AT_ONCE, api.waiting)
         self._slates = Batcher("slates", parts.engine.recommend, SLATES_AT_ONCE, api.waiting)
         self._sends = Batcher("the log", self._send_all, SENDS_AT_ONCE, api.waiting)
+        self.board = Board(parts.settings, parts.store, parts.hub, parts.engine)
+        self._board: asyncio.Task[None] | None = None
         self.ready = False
 
     async def start(self) -> None:
@@ -61,11 +65,15 @@ class Window:
         await p.follower.start()
         await p.shared.start()
         await p.hub.start()
+        self._board = p.progress.watch(self.board.run(), "board")
         self.ready = True
 
     async def stop(self) -> None:
         """Let everything go, in the opposite order."""
         p, self.ready = self.parts, False
+        if self._board is not None:
+            self._board.cancel()
+            await asyncio.wait({self._board})
         await p.hub.stop()
         await p.shared.stop()
         await p.follower.stop()

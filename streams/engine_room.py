@@ -30,6 +30,10 @@ class EngineRoom:
         """An item as it is now, from any thread: one look into a dictionary and one into a list that only grows."""
         return self._engine.item(item_id)
 
+    def items(self) -> int:
+        """How many items there are now, from any thread."""
+        return self._engine.table.count
+
     async def recommend(self, asks: Sequence[Ask], degraded: str | None = None) -> list[Slate]:
         """One slate for each ask."""
         return await self.ask(lambda engine: engine.recommend(asks, degraded)) if asks else []

@@ -1,6 +1,7 @@
 """The embedded cluster, once for the whole run; each test has its own topics, keys and group on it."""
 
 import logging
+import shutil
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -13,6 +14,15 @@ from launch.embedded import Cluster
 from streams.admin import create_topics
 
 pytest_plugins = ["tests.trained"]
+
+#: The browser test runs where there is a Chromium; everything else needs none.
+collect_ignore = [] if shutil.which("chromium") else ["e2e/test_browser.py"]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was not run, and how to have it run."""
+    if collect_ignore:
+        terminalreporter.write_line("no Chromium: the browser test was left out (`apt-get install chromium` brings it)")
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
@@ -11,14 +11,16 @@ from uuid import uuid4
 import httpx
 import uvicorn
 
+from contracts.bundle import Bundle
 from contracts.messages import CatalogueItem
+from contracts.metrics import Metrics
 from contracts.settings import Settings
 from inference.engine import Engine
 from launch.catalogue_files import put_items
-from launch.wiring import build_window
+from launch.wiring import build_window, build_worker
 from storefront.app import build_app
 from storefront.window import Window
-from tests.streaming import plain_worker, running
+from tests.streaming import running
 
 THINGS = ("shoe", "lamp", "tea")
 ITEMS = [
@@ -51,11 +53,14 @@ def view(user: str, item: str, **more: Any) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[Served]:
-    """A worker and the API of one shop, both without a model, with a catalogue."""
-    await put_items(settings.kafka, ITEMS)
-    async with running(plain_worker(settings)):
-        window = build_window(settings, engine=Engine(None, settings.engine, settings.model))
+async def serving(
+    settings: Settings, items: Sequence[CatalogueItem] = ITEMS, bundle: Bundle | None = None
+) -> AsyncIterator[Served]:
+    """A worker and the API of one shop with a catalogue; ``bundle`` None: both without a model."""
+    await put_items(settings.kafka, items)
+    worker = build_worker(settings, Metrics(), engine=Engine(bundle, settings.engine, settings.model))
+    async with running(worker):
+        window = build_window(settings, engine=Engine(bundle, settings.engine, settings.model))
         async with listening(window) as url:
             fresh = window.parts.fresh
             assert fresh is not None

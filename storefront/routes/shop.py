@@ -3,7 +3,7 @@
 from time import time
 from uuid import uuid4
 
-from contracts.api import Accepted, Counted, ItemList, Met, ProfileAnswer, ScoredItem
+from contracts.api import Accepted, Categories, Category, Counted, ItemList, Met, ProfileAnswer, ScoredItem
 from contracts.codec import encode_json
 from contracts.errors import Missing, Reason, Unacceptable
 from contracts.events import Forget, ItemId, Kind
@@ -27,6 +27,12 @@ async def get_similar(call: Call) -> ItemList:
     """What is most like an item."""
     item = ItemId(_known(call, call.path["item_id"]).item_id)
     return _list(await call.window.parts.engine.ask(lambda engine: engine.browse.similar(item, call.query.limit)))
+
+
+async def get_categories(call: Call) -> Categories:
+    """The widest categories of what can be bought."""
+    found = await call.window.parts.engine.ask(lambda engine: engine.browse.categories())
+    return Categories(categories=tuple(Category(name=name, items=items) for name, items in found))
 
 
 async def get_trending(call: Call) -> ItemList:

@@ -9,6 +9,9 @@ import httpx
 import pytest_asyncio
 
 from contracts.settings import Settings
+from contracts.topics import CLICKSTREAM
+from streams.names import physical
+from streams.producer import Outgoing
 from tests.serving import Served, serving, view
 
 PATIENCE = 20.0
@@ -203,3 +206,30 @@ async def test_health_metrics_and_limits(api: Served) -> None:
     assert refused
     assert refused[0].headers["retry-after"]
     assert (await api.nobody.get("/nowhere")).headers["content-type"] == "application/problem+json"
+
+
+async def letters_of(api: Served, key: dict[str, str]) -> list[dict[str, object]]:
+    answer = await api.server.get("/v1/operator/dead-letters", headers=key)
+    return list(answer.json()["letters"])
+
+
+async def test_the_operator_sees_how_it_goes_and_nobody_else_does(api: Served) -> None:
+    fresh = api.window.parts.fresh
+    assert fresh is not None
+    key = {"Authorization": f"Bearer {fresh.operator}"}
+    assert (await api.server.get("/v1/operator")).status_code == 403
+    topic = physical(api.window.settings.kafka, CLICKSTREAM)
+    await api.window.send([Outgoing(topic, b"broken", b"no event")])
+    token = (await api.server.post("/v1/events", json=view("watched", "i1"))).json()["token"]
+    query = {"user_id": "watched", "after": token, "wait_ms": 10_000}
+    await api.server.get("/v1/recommendations", params=query)
+    async with asyncio.timeout(PATIENCE):
+        while not (letters := await letters_of(api, key)):  # noqa: ASYNC110  nobody tells
+            await asyncio.sleep(0.1)
+    assert (letters[0]["reason"], letters[0]["value"]) == ("not_json", "no event")
+    await api.window.board.look()
+    found = (await api.server.get("/v1/operator", headers=key)).json()
+    assert sum(each["latest"] for each in found["partitions"]) == 2
+    assert found["items"] == 60
+    assert {each["cause"] for each in found["degraded"]} == {"no model"}
+    assert "away" not in found

@@ -127,9 +127,8 @@ async function start() {
   draw(first);
   drawCart();
   daogou.listen((event, slate) => (event === "slate" ? draw(slate) : know()));
-  const popular = await daogou.get("/v1/trending", { limit: 100 });
-  const names = [...new Set(popular.items.map((each) => each.item.category?.[0]).filter(Boolean))];
-  byId("categories").replaceChildren(...names.map((name) => el("button", { type: "button", "aria-pressed": "false", on: { click: (event) => browse(name, event.currentTarget) } }, name)));
+  const { categories } = await daogou.get("/v1/categories");
+  byId("categories").replaceChildren(...categories.slice(0, 20).map(({ name }) => el("button", { type: "button", "aria-pressed": "false", on: { click: (event) => browse(name, event.currentTarget) } }, name)));
 }
 
 byId("search").addEventListener("submit", (event) => { event.preventDefault(); const words = byId("q").value.trim(); if (words) search(words); else close("found"); });
