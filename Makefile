@@ -5,7 +5,7 @@ SERVE := .venv
 TEST := .venv-test
 ARGS ?=
 
-.PHONY: help demo test lint bench demo-bundle pins clean
+.PHONY: help demo test lint bench demo-bundle pictures pins clean
 help:  ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
 
@@ -28,6 +28,9 @@ demo-bundle: $(TEST)/ready  ## train and export the demo's own model again (abou
 	$(TEST)/bin/daogou shop --out build/shop --shoppers 1000 --days 30
 	$(TEST)/bin/daogou train build/shop/events.jsonl.gz build/shop/items.jsonl.gz --out build/checkpoint
 	$(TEST)/bin/daogou export build/checkpoint --out launch/demo_bundle --name demo
+
+pictures: $(TEST)/ready  ## take the docs' pictures again, with Chromium
+	PICTURES=docs/pictures $(TEST)/bin/python -m pytest tests/e2e/test_browser.py
 
 pins: $(TEST)/ready  ## solve the dependencies again and pin them with hashes
 	UV=$(TEST)/bin/uv requirements/compile.sh

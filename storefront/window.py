@@ -14,6 +14,7 @@ from storefront.access import Access, Keyring
 from storefront.batcher import Batcher
 from storefront.board import Board
 from storefront.hub import Hub
+from storefront.letters import LastLetters
 from storefront.limits import Limits
 from streams.engine_room import EngineRoom
 from streams.follower import Follower
@@ -54,6 +55,7 @@ class Window:
         self._slates = Batcher("slates", parts.engine.recommend, SLATES_AT_ONCE, api.waiting)
         self._sends = Batcher("the log", self._send_all, SENDS_AT_ONCE, api.waiting)
         self.board = Board(parts.settings, parts.store, parts.hub, parts.engine)
+        self.letters = LastLetters(parts.settings.kafka)
         self._board: asyncio.Task[None] | None = None
         self.ready = False
 

@@ -72,7 +72,7 @@ async def serving(
 @asynccontextmanager
 async def listening(window: Window) -> AsyncIterator[str]:
     """The window on a free port."""
-    with socket.socket() as taken:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as taken:  # else asyncio waits for acks
         taken.bind(("127.0.0.1", 0))
         config = uvicorn.Config(build_app(window), log_config=None, access_log=False, timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)

@@ -17,7 +17,6 @@ from contracts.statistics import Statistics, kernel, sequence_rows, strongest_ro
 
 ENTROPY = 0x9E3779B9
 DEPTH = 100  # of the sources that find most: as deep as the engine asks them
-LATER = 0.35  # added to the draw of what stands deep in a source: most of a list is what is hard to tell apart
 
 
 class Decision(NamedTuple):
@@ -91,19 +90,14 @@ class Lists:
         Each item stands once in its list.
         """
         recent = sequence_rows(self.table, profiles)
-        found = (
-            self._followers(recent, nows),
-            self._alike(recent),
-            self._similar(recent),
-            self._trending(len(profiles)),
+        sources = np.concatenate(
+            [self._followers(recent, nows), self._alike(recent), self._similar(recent), self._trending(len(profiles))],
+            axis=1,
         )
-        sources = np.concatenate(found, axis=1)
-        deep = np.concatenate([np.arange(rows.shape[1]) >= self._negatives // 2 for rows in found])
         any_item = self._rng.integers(0, len(self.table), (len(profiles), self._negatives // 4), dtype=np.int32)
         drawn = np.concatenate([shown, sources, any_item], axis=1)
         keys = self._rng.random(drawn.shape)
         keys[:, : shown.shape[1]] -= 1.0
-        keys[:, shown.shape[1] : shown.shape[1] + len(deep)] += LATER * deep
         keys[(drawn == NO_ROW) | (drawn == answers[:, None]) | ~first_seen(drawn)] = 2.0
         order = np.argsort(keys, axis=1)[:, : self._negatives]
         chosen = np.take_along_axis(drawn, order, axis=1)
@@ -124,12 +118,10 @@ class Lists:
         return self._highest(taste @ text.T, self._negatives // 4)
 
     def _highest(self, scores: Floats, count: int) -> Rows:
-        """The best items of ``scores`` [B, rows], best first; -1 for what has nothing in common with the shopper."""
+        """The best items of ``scores`` [B, rows]; -1 for those that have nothing in common with the shopper."""
         size = min(count, len(self.table))
         rows = np.argpartition(-scores, size - 1, axis=1)[:, :size].astype(np.int32)
-        values = np.take_along_axis(scores, rows, axis=1)
-        order = np.argsort(-values, axis=1)
-        return np.where(values > 0.0, rows, np.int32(NO_ROW))[np.arange(len(rows))[:, None], order]
+        return np.where(np.take_along_axis(scores, rows, axis=1) > 0.0, rows, np.int32(NO_ROW))
 
     def _trending(self, shoppers: int) -> Rows:
         size = min(self._negatives // 4, len(self.table))

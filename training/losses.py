@@ -59,7 +59,7 @@ def losses(ranker: Ranker, vectors: Vectors, part: Tensors, plan: Plan, rng: tor
         return plan.retrieval_weight * found
     some = part.of(rows)
     logits = ranker.score(history.of(rows), past[rows], vectors(some.candidates), some.features)
-    return ordered(logits, some, plan) + plan.retrieval_weight * found
+    return ordered(logits, some, plan) * (len(rows) / len(past)) + plan.retrieval_weight * found
 
 
 def ordered(logits: Tensor, part: Tensors, plan: Plan) -> Tensor:

@@ -1,5 +1,6 @@
 """A visitor in a real browser: three clicks of one kind change the page by themselves; all of it can be forgotten."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,7 +18,6 @@ FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-DOCS = Path(__file__).parents[2] / "docs" / "pictures"
 CLICKS = 10
 
 
@@ -34,7 +34,7 @@ async def open_shop(served: Served) -> AsyncIterator[Page]:
     """The shop's page, and that nothing on it is refused or goes elsewhere."""
     wrong: list[str] = []
     async with browser() as running:
-        page = await running.new_page(viewport={"width": 1280, "height": 860})
+        page = await running.new_page(viewport={"width": 1280, "height": 860}, reduced_motion="reduce")
         page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("request", lambda request: None if request.url.startswith(served.url) else wrong.append(request.url))
@@ -64,7 +64,8 @@ async def shelves(page: Page) -> list[str]:
     return [(await card.get_attribute("data-category") or "").partition(" > ")[0] for card in cards]
 
 
-async def test_a_visit(open_for_visitors: Settings) -> None:
+async def test_a_visit(open_for_visitors: Settings, tmp_path: Path) -> None:
+    pictures = Path(os.environ.get("PICTURES", tmp_path))  # `make pictures` takes those of the docs
     items = Shop.make(0).items
     async with serving(open_for_visitors, items, find_bundle(open_for_visitors.model)) as served:
         async with open_shop(served) as page:
@@ -78,13 +79,13 @@ async def test_a_visit(open_for_visitors: Settings) -> None:
             assert "ms from your click" in await page.inner_text("#click-to-slate")
             assert await page.locator("#stages .stage").count() >= 7
             await page.wait_for_function("() => document.querySelectorAll('#history li').length >= 6")
-            await page.screenshot(path=DOCS / "shop.png")
+            await page.screenshot(path=pictures / "shop.png")
             took = [await click(page, f"#slate .card:nth-child({n % 3 + 1})") for n in range(CLICKS)]
             assert median(took) < 1000, took  # benchmarks measure; this only knows that it works
             await page.get_by_role("button", name="Forget all of it").click()
             await page.wait_for_function("() => document.querySelectorAll('#history li').length === 0")
             await on_a_phone_by_keyboard(page)
-        await the_operator(served)
+        await the_operator(served, pictures)
 
 
 async def on_a_phone_by_keyboard(page: Page) -> None:
@@ -99,7 +100,7 @@ async def on_a_phone_by_keyboard(page: Page) -> None:
     assert await page.evaluate("document.activeElement !== document.body")
 
 
-async def the_operator(served: Served) -> None:
+async def the_operator(served: Served, pictures: Path) -> None:
     fresh = served.window.parts.fresh
     assert fresh is not None
     await served.window.board.look()
@@ -112,4 +113,4 @@ async def the_operator(served: Served) -> None:
         await page.fill("#who", "p0000")
         await page.keyboard.press("Enter")
         await page.wait_for_function("() => document.querySelector('#looked').textContent.includes('Petra Lune')")
-        await page.screenshot(path=DOCS / "operator.png")
+        await page.screenshot(path=pictures / "operator.png")
