@@ -26,6 +26,11 @@ class Front:
         )  # fmt: skip
 
     @property
+    def pid(self) -> int:
+        """Of the process, once it runs."""
+        return self._process.pid
+
+    @property
     def shop(self) -> str:
         """What to open in a browser."""
         return f"http://{HOST}:{self._port}/shop/"

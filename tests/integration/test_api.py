@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest_asyncio
@@ -233,3 +235,18 @@ async def test_the_operator_sees_how_it_goes_and_nobody_else_does(api: Served) -
     assert found["items"] == 60
     assert {each["cause"] for each in found["degraded"]} == {"no model"}
     assert "away" not in found
+
+
+async def test_the_readmes_curls_work(api: Served) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    fresh = api.window.parts.fresh
+    assert fresh is not None
+    known = {**os.environ, "URL": api.url, "KEY": fresh.server}
+    lines = [line for line in readme.splitlines() if line.startswith("curl ")]
+    assert len(lines) == 2
+    for line, field in zip(lines, ("token", "recommendation_id"), strict=True):
+        process = await asyncio.create_subprocess_exec(
+            "bash", "-c", line, env=known, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+        )
+        said, _ = await process.communicate()
+        assert json.loads(said)[field]
