@@ -24,7 +24,12 @@ RETRIEVER = "retriever.onnx"
 RANKER = "ranker.onnx"
 TOKENIZER = "tokenizer.json"
 ITEM_DELTAS = "items.safetensors"
+CLASSIFIER = "classifier.onnx"
+REGRESSOR = "regressor.onnx"
+BIASES = "biases.json"
 SCHEMA = 1
+
+Kind = Literal["recommender", "encoder", "classifier", "regressor"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
 
@@ -99,11 +104,13 @@ class TrainingFacts(Struct, frozen=True, kw_only=True):
 class Manifest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Everything one must know to serve the bundle. ``vector_dim`` = ``text_dim`` + ``delta_dim``.
 
-    An ``encoder`` makes vectors of texts and no slates: it has no features, no heads, and no history.
+    An ``encoder`` makes vectors of texts and no slates: it has no features, no heads, and no history. A ``classifier``
+    gives a text one logit for each class, and ``heads`` are its classes; a ``regressor`` reads an item's text beside a
+    shopper's history and gives a rating, its one head.
     """
 
     schema: int
-    kind: Literal["recommender", "encoder"] = "recommender"
+    kind: Kind = "recommender"
     name: str
     features_version: int
     features: tuple[str, ...]
@@ -216,7 +223,8 @@ def _plain(folder: Path, name: str) -> Path:
 def _check_versions(folder: Path, manifest: Manifest) -> None:
     if manifest.schema != SCHEMA:
         raise BundleRefused(f"{folder}: manifest schema {manifest.schema}; this daogou reads {SCHEMA}")
-    if manifest.kind == "encoder":
+    if manifest.kind != "recommender":
+        _check_head(folder, manifest)
         return
     if (manifest.features_version, manifest.features) != (FEATURES_VERSION, FEATURES):
         raise BundleRefused(
@@ -225,6 +233,13 @@ def _check_versions(folder: Path, manifest: Manifest) -> None:
         )
     if manifest.heads[: len(HEADS)] != HEADS:
         raise BundleRefused(f"{folder}: heads {manifest.heads}; they must begin with {HEADS}")
+
+
+def _check_head(folder: Path, manifest: Manifest) -> None:
+    """As many outputs as heads: what cannot be named is not served."""
+    wanted = {"encoder": range(1), "classifier": range(2, 100_000), "regressor": range(1, 2)}[manifest.kind]
+    if len(manifest.heads) not in wanted:
+        raise BundleRefused(f"{folder}: a bundle of kind {manifest.kind!r} with {len(manifest.heads)} heads")
 
 
 def _checked(folder: Path, entry: FileEntry) -> bytes:
