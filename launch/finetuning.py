@@ -20,7 +20,7 @@ from contracts.settings import ModelSettings
 from export.heads import export_head
 from inference.heads import Head as Served
 from inference.heads import biases_of
-from training.bias import Fitted, Numbers, choose_biases, mae, means_of, plain, rmse, stars_of, within
+from training.bias import Fitted, Numbers, choose_biases, mae, means_of, plain, plain_forward, rmse, stars_of, within
 from training.class_metrics import class_figures, macro_f1
 from training.config import figures
 from training.head import Example, Head, HeadPlan, Predict, Task, Tuned, begin, fine_tune, for_given, save_head
@@ -114,8 +114,9 @@ class Residual(NamedTuple):
         return plain(self.fitted.biases, rated) if self.on else np.zeros(len(rated))
 
     def task(self) -> Task:
-        """To learn what is left."""
-        left = stars_of(self.parts.learn) - self.given(self.parts.learn)
+        """To learn what is left, by biases that had not seen the rating."""
+        learn = self.parts.learn
+        left = stars_of(learn) - (plain_forward(self.fitted, learn) if self.on else 0.0)
         examples = [Example(each.pair, float(target)) for each, target in zip(self.parts.learn, left, strict=True)]
         return Task(1, examples, self._score, 0.0 if self.on else float(left.mean()))
 

@@ -5,7 +5,7 @@ Damping is as many ratings as it takes before a shopper's (an item's) own mean w
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from itertools import product
+from itertools import pairwise, product
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from contracts.biases import Bias, Biases, BiasTable, shopper_key
 from training.rated import Rated
 
 DAMPINGS = (0.0, 1.0, 3.0, 10.0, 30.0, 100.0, 1000.0)
+FORWARD = 5  # parts of time, for what a bias model says of what it has not seen
 
 Numbers = NDArray[np.float64]
 
@@ -49,6 +50,20 @@ def plain(biases: Biases, rated: Sequence[Rated]) -> Numbers:
     """What the bias model says; it may leave the scale."""
     table = BiasTable(biases)
     return np.array([table.rating(each.user_id, each.item_id) for each in rated])
+
+
+def plain_forward(fitted: Fitted, learn: Sequence[Rated]) -> Numbers:
+    """The bias model's answers to what it was fitted on, as if it came new: each part by those before it in time.
+
+    What it says of ratings that it has seen is too good, and would leave nothing to learn. The first part gets the
+    mean.
+    """
+    edges = [len(learn) * part // FORWARD for part in range(FORWARD + 1)]
+    found = [np.full(edges[1], fitted.biases.mean)]
+    for start, end in pairwise(edges[1:]):
+        biases = fit_biases(learn[:start], fitted.of_items, fitted.of_shoppers)
+        found.append(plain(biases, learn[start:end]))
+    return np.concatenate(found)
 
 
 def within(biases: Biases, ratings: Numbers) -> Numbers:

@@ -29,6 +29,7 @@ from training.wordpiece import train_tokenizer
 
 DESCRIPTION = "head.json"
 WEIGHTS = "head.safetensors"
+WORD_TOKENS = 64  # of a text, to learn words from: what stands further on has the same words
 WINDOW = 32  # batches among which texts of like length are put together
 
 GIVEN_RATE, OWN_RATE = 5e-5, 1e-3
@@ -38,13 +39,17 @@ Predict = Callable[[Sequence[Pair]], Scores]
 
 
 class HeadPlan(Struct, frozen=True, kw_only=True):
-    """One fine-tuning. ``learning_rate`` None: what suits an encoder made here; see ``for_given``."""
+    """One fine-tuning. ``learning_rate`` None: what suits an encoder made here; see ``for_given``.
+
+    ``word_texts``: so many texts, drawn by the seed, are enough to learn words from.
+    """
 
     seed: int = 0
     epochs: int = 4
     batch: int = 32
     learning_rate: float | None = None
     dropout: float = 0.1
+    word_texts: int = 16_000
     encoder: EncoderSize = EncoderSize(vocabulary=6000, max_tokens=128, masked_epochs=1)
 
 
@@ -120,7 +125,10 @@ def begin(texts: Sequence[str], plan: HeadPlan, start: Path | None, say: Say) ->
     said = [text for text in dict.fromkeys(texts) if text] or ["nothing"]
     tokenizer = train_tokenizer(said, plan.encoder.vocabulary, plan.encoder.max_tokens)
     model = new_model(tokenizer, plan.encoder)
-    learn_words(model, tokenizer, said, plan.encoder.masked_epochs, plan.seed, say)
+    tokenizer.enable_truncation(min(WORD_TOKENS, plan.encoder.max_tokens))
+    some = [text for batch in batches(said, plan.seed) for text in batch][: plan.word_texts]
+    learn_words(model, tokenizer, some, plan.encoder.masked_epochs, plan.seed, say)
+    tokenizer.enable_truncation(plan.encoder.max_tokens)
     return model.bert, tokenizer
 
 

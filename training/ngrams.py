@@ -1,6 +1,6 @@
 """The plain answer to "what kind of text is it": TF-IDF of character n-grams and a logistic regression.
 
-Characters need no tokenizer and no language. Softmax regression with an L2 penalty, to convergence by L-BFGS; the
+Characters need no tokenizer and no language. Softmax regression with an L2 penalty, by at most ``STEPS`` of L-BFGS; the
 penalty is chosen on validation. No text but those that are learned from has any say in the n-grams or their weights.
 """
 
@@ -20,8 +20,8 @@ LENGTHS = (1, 2, 3)
 LONGEST = 1000  # characters of a text
 MOST = 200_000  # n-grams, the most frequent by texts
 LEAST = 2  # texts that an n-gram must be in
-PENALTIES = (1e-6, 1e-5, 1e-4, 1e-3)
-STEPS = 200
+PENALTIES = (1e-6, 1e-5, 1e-4)
+STEPS = 100
 
 Numbers = NDArray[np.float64]
 Classes = NDArray[np.int64]

@@ -40,6 +40,7 @@ def finetune(
     word_epochs: Annotated[int, typer.Option(min=0, help="To learn words first; only without --encoder.")] = 1,
     dim: Annotated[int, typer.Option(min=16, help="Width, a multiple of 16; only without --encoder.")] = 96,
     max_tokens: Annotated[int, typer.Option(min=8, help="A longer text is cut.")] = 128,
+    learning_rate: Annotated[float | None, typer.Option(min=0.0, help="[default: 1e-3; 5e-5 with --encoder]")] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="Keep the PyTorch weights here as well.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bundle; the split never changes.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="Threads of PyTorch.")] = 1,
@@ -70,7 +71,14 @@ def finetune(
     torch.set_num_threads(threads)
     size = EncoderSize(dim=dim, vocabulary=6000, max_tokens=max_tokens, masked_epochs=word_epochs)
     with bar() as (say, _):
-        order = Order(out, task.value, HeadPlan(seed=seed, epochs=epochs, encoder=size), say, encoder, checkpoint)
+        order = Order(
+            out,
+            task.value,
+            HeadPlan(seed=seed, epochs=epochs, learning_rate=learning_rate, encoder=size),
+            say,
+            encoder,
+            checkpoint,
+        )
         bundle = _made(files, task, (text, label or _LABELS[task], time, stars), positive, order)
     _show(bundle)
 
