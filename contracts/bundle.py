@@ -24,7 +24,12 @@ RETRIEVER = "retriever.onnx"
 RANKER = "ranker.onnx"
 TOKENIZER = "tokenizer.json"
 ITEM_DELTAS = "items.safetensors"
+CLASSIFIER = "classifier.onnx"
+REGRESSOR = "regressor.onnx"
+BIASES = "biases.json"
 SCHEMA = 1
+
+Kind = Literal["recommender", "encoder", "classifier", "regressor"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
 
@@ -101,11 +106,12 @@ class Manifest(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``prerank``: a weight for each feature, whose sum chooses the candidates that are worth the ranker's time; none:
     the sources' own order chooses. An ``encoder`` makes vectors of texts and no slates: it has no features, no heads,
-    and no history.
+    and no history. A ``classifier`` gives a text one logit for each class, and ``heads`` are its classes; a
+    ``regressor`` reads an item's text beside a shopper's history and gives a rating, its one head.
     """
 
     schema: int
-    kind: Literal["recommender", "encoder"] = "recommender"
+    kind: Kind = "recommender"
     name: str
     features_version: int
     features: tuple[str, ...]
@@ -219,7 +225,8 @@ def _plain(folder: Path, name: str) -> Path:
 def _check_versions(folder: Path, manifest: Manifest) -> None:
     if manifest.schema != SCHEMA:
         raise BundleRefused(f"{folder}: manifest schema {manifest.schema}; this daogou reads {SCHEMA}")
-    if manifest.kind == "encoder":
+    if manifest.kind != "recommender":
+        _check_head(folder, manifest)
         return
     if (manifest.features_version, manifest.features) != (FEATURES_VERSION, FEATURES):
         raise BundleRefused(
@@ -230,6 +237,13 @@ def _check_versions(folder: Path, manifest: Manifest) -> None:
         raise BundleRefused(f"{folder}: {len(manifest.prerank)} prerank weights for {len(FEATURES)} features")
     if manifest.heads[: len(HEADS)] != HEADS:
         raise BundleRefused(f"{folder}: heads {manifest.heads}; they must begin with {HEADS}")
+
+
+def _check_head(folder: Path, manifest: Manifest) -> None:
+    """As many outputs as heads: what cannot be named is not served."""
+    wanted = {"encoder": range(1), "classifier": range(2, 100_000), "regressor": range(1, 2)}[manifest.kind]
+    if len(manifest.heads) not in wanted:
+        raise BundleRefused(f"{folder}: a bundle of kind {manifest.kind!r} with {len(manifest.heads)} heads")
 
 
 def _checked(folder: Path, entry: FileEntry) -> bytes:

@@ -146,6 +146,8 @@ class ModelSettings(_Section):
 
     bundle: Path | None = None
     """Folder of the bundle; None: the demo's own."""
+    cross_encoder: Path | None = None
+    """Folder of a regressor's bundle (`daogou finetune --task rating`) that scores in the ranker's place."""
     provider: Provider = Provider.CPU
     """cpu or cuda; cuda is asserted."""
     precision: Precision = Precision.FP32

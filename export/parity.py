@@ -1,8 +1,8 @@
 """ONNX Runtime against PyTorch, in numbers: the greatest difference, and whether the order stays.
 
-What is ordered is what serving orders: candidates by each of their logits; items by their dot product with the
-retriever's query; texts by their likeness to each other. Each precision has a gate of its own: fp32 must be equal,
-fp16 and int8 may differ in numbers that nobody sees, but not in the order.
+What is ordered is what serving orders: candidates by each of their logits; texts by each score of a head; items by
+their dot product with the retriever's query; texts by their likeness to each other. Each precision has a gate of its
+own: fp32 must be equal, fp16 and int8 may differ in numbers that nobody sees, but not in the order.
 """
 
 from pathlib import Path
@@ -20,6 +20,7 @@ from contracts.precision import Precision, variant_name
 from export.golden import Case, Cases, probes
 from export.graphs import Wanted
 
+HEAD_OUTPUTS = ("scores",)
 TOP = 10
 NOISE = 1e-5
 
@@ -115,6 +116,8 @@ def _lists(wanted: Wanted, found: Array) -> list[Array]:
     """Every list of scores that orders something, where it is longer than what is kept of it."""
     if found.ndim == 3:
         return [column for slate in found for column in slate.T] if found.shape[1] > TOP else []
+    if wanted.outputs == HEAD_OUTPUTS:
+        return list(found.T) if len(found) > TOP + 1 else []
     if wanted.outputs == ("query",):
         return list(found @ probes(found.shape[1]).T)
     unit = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-6)

@@ -34,12 +34,13 @@ class Encoder:
         order = sorted((i for i in range(len(texts)) if tokens[i].ids), key=lambda i: len(tokens[i].ids))
         for start in range(0, len(order), BATCH):
             some = order[start : start + BATCH]
-            vectors[some] = self._model.run(_padded([tokens[i] for i in some]))
+            vectors[some] = self._model.run(padded([tokens[i] for i in some]))
         vectors[~np.isfinite(vectors).all(axis=1)] = 0.0
         return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6), np.float32)
 
 
-def _padded(tokens: Sequence[Encoding]) -> dict[str, np.ndarray[tuple[int, int], np.dtype[np.int64]]]:
+def padded(tokens: Sequence[Encoding]) -> dict[str, np.ndarray[tuple[int, int], np.dtype[np.int64]]]:
+    """What a BERT's graph reads, by name: each text as long as the longest."""
     longest = max(len(each.ids) for each in tokens)
     ids = np.zeros((len(tokens), longest), np.int64)
     mask = np.zeros((len(tokens), longest), np.int64)

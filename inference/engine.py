@@ -110,7 +110,9 @@ class Engine:
 
     def recommendation_id(self, event_id: EventId) -> RecommendationId:
         """The same event, bundle and settings have the same id: a repeat is known as one."""
-        parts = (event_id, self.bundle_digest or "", self._digest)
+        parts = [event_id, self.bundle_digest or "", self._digest]
+        if self._serving and self._serving.scorer:
+            parts.append(self._serving.scorer)
         return RecommendationId(blake2b("\0".join(parts).encode(), digest_size=16).hexdigest())
 
     def recommend(self, asks: Sequence[Ask], degraded: str | None = None) -> list[Slate]:

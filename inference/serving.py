@@ -5,26 +5,36 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.bundle import RANKER, RETRIEVER, Bundle, Manifest
+from contracts.bundle import RANKER, RETRIEVER, Bundle, Manifest, open_bundle
 from contracts.errors import BundleRefused, ModelUnavailable
+from contracts.events import BundleDigest
 from contracts.features import FEATURES, HISTORY_INPUTS, RANKER_INPUTS
 from contracts.settings import EngineSettings, ModelSettings
 from inference.encoder import Encoder
 from inference.pipeline import Pipeline
+from inference.scorers import Scorer
+from inference.scorers.cross_encoder import CrossEncoder
 from inference.scorers.ranker import Ranker
 from inference.session import Model, check_runtime, preload_cuda
 from inference.sources.retrieval import Retrieval
+
+NO_SLATES = {
+    "encoder": "an encoder: it makes vectors of texts",
+    "classifier": "a classifier: it makes labels of texts (`daogou score-text`)",
+    "regressor": "a regressor: it makes ratings (DAOGOU_MODEL__CROSS_ENCODER, beside a recommender's bundle)",
+}
 
 WARM_SHOPPERS = (1, 8, 32)
 
 
 class Serving(NamedTuple):
-    """What one bundle serves with."""
+    """What one bundle serves with. ``scorer``: the digest of the bundle that scores, where it is another one."""
 
     bundle: Bundle
     encoder: Encoder
     pipeline: Pipeline
     provider: str
+    scorer: BundleDigest | None = None
 
 
 def load(bundle: Bundle, settings: EngineSettings, model: ModelSettings) -> Serving:
@@ -32,8 +42,8 @@ def load(bundle: Bundle, settings: EngineSettings, model: ModelSettings) -> Serv
 
     Raises: BundleRefused, EnvironmentRefused.
     """
-    if bundle.manifest.kind == "encoder":
-        raise BundleRefused(f"{bundle.folder} is an encoder: it makes vectors of texts, and no slates")
+    if bundle.manifest.kind != "recommender":
+        raise BundleRefused(f"{bundle.folder} is {NO_SLATES[bundle.manifest.kind]}, and no slates")
     check_runtime()
     preload_cuda(model)
     retriever = Model(bundle, RETRIEVER, HISTORY_INPUTS, "query", model)
@@ -41,10 +51,10 @@ def load(bundle: Bundle, settings: EngineSettings, model: ModelSettings) -> Serv
     encoder = Encoder(bundle, model)
     _warm(bundle, encoder, retriever, ranker, settings.candidates)
     limit = bundle.manifest.history_limit
-    pipeline = Pipeline.of(
-        settings, Ranker(ranker, settings, limit), (Retrieval(retriever, limit),), bundle.manifest.prerank
-    )
-    return Serving(bundle, encoder, pipeline, ranker.provider)
+    other = CrossEncoder(open_bundle(model.cross_encoder), model) if model.cross_encoder else None
+    scorer: Scorer = other or Ranker(ranker, settings, limit)
+    pipeline = Pipeline.of(settings, scorer, (Retrieval(retriever, limit),), bundle.manifest.prerank)
+    return Serving(bundle, encoder, pipeline, ranker.provider, other.digest if other else None)
 
 
 def _warm(bundle: Bundle, encoder: Encoder, retriever: Model, ranker: Model, candidates: int) -> None:

@@ -38,6 +38,8 @@ COMMANDS = {
     "lag": Entry("lag", "Show how far the workers are behind."),
     "train": Entry("train", "Train a model from events and items."),
     "pretrain": Entry("pretrain", "Pretrain a text encoder on your own texts, for `train --encoder`."),
+    "finetune": Entry("finetune", "Fine-tune a text encoder: sentiment, category or rating, measured as exported."),
+    "score-text": Entry("score_text", "Score texts with a fine-tuned bundle."),
     "export": Entry("export", "Turn a checkpoint into a verified ONNX bundle."),
     "evaluate": Entry("evaluate", "Compare recommenders on a public data set."),
     "bundle": Entry("bundle", "Verify a bundle, or show what is in it."),

@@ -31,6 +31,16 @@ def verify(folder: Folder = None) -> None:
     typer.echo(f"{bundle.folder}: {len(bundle.manifest.files)} files as the manifest says\n{bundle.digest}")
 
 
+def _what(manifest: "Manifest") -> str:  # type: ignore[name-defined]  # noqa: F821  loaded where it is used
+    facts = manifest.training
+    if manifest.kind == "encoder":
+        return f"a text encoder: {manifest.text_dim} dimensions, at most {manifest.max_tokens} tokens"
+    if manifest.kind == "classifier":
+        return f"a classifier ({', '.join(manifest.heads)}) trained on {facts.events:,} texts, seed {facts.seed}"
+    trained = f"trained on {facts.events:,} events of {facts.shoppers:,} shoppers, {facts.items:,} items, "
+    return f"{'a regressor ' if manifest.kind == 'regressor' else ''}{trained}seed {facts.seed}"
+
+
 @app.command()
 def show(folder: Folder = None, as_json: Json = False) -> None:
     """Show what it was trained on, how good it is, how near ONNX is to PyTorch, and what made it."""
@@ -44,12 +54,7 @@ def show(folder: Folder = None, as_json: Json = False) -> None:
         return
     facts = manifest.training
     typer.echo(f"{manifest.name}  {bundle.digest}")
-    typer.echo(
-        f"a text encoder: {manifest.text_dim} dimensions, at most {manifest.max_tokens} tokens"
-        if manifest.kind == "encoder"
-        else f"trained on {facts.events:,} events of {facts.shoppers:,} shoppers, {facts.items:,} items, "
-        f"seed {facts.seed}"
-    )
+    typer.echo(_what(manifest))
     for figure in facts.metrics:
         typer.echo(f"  {figure.name:<36}{figure.value:g}")
     table = Table("file", "bytes", "max difference", "rank correlation", "top 10 kept")

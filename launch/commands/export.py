@@ -43,7 +43,7 @@ def export(
 
     wanted = _precisions(variants)
     required()
-    _quiet()
+    quiet_export()
     bundle = _exported(folder, out, name, wanted)
     typer.echo(f"{out}: {bundle.digest}")
 
@@ -67,7 +67,7 @@ def _precisions(names: str) -> tuple[Precision, ...]:
     return tuple(known[name] for name in found)
 
 
-def _quiet() -> None:
+def quiet_export() -> None:
     """What PyTorch says while it exports is for its developers."""
     import logging
     import warnings

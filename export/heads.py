@@ -1,0 +1,81 @@
+"""``export_head``: a fine-tuned head in; one ONNX file, its tokenizer, its biases, the proof and its figures out.
+
+The figures are measured with the file that was just written, through ONNX Runtime, before the manifest is sealed.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
+from tokenizers import Tokenizer
+
+from contracts.bundle import (
+    BIASES,
+    CLASSIFIER,
+    REGRESSOR,
+    SCHEMA,
+    TOKENIZER,
+    Bundle,
+    Figure,
+    Graph,
+    Manifest,
+    Parity,
+    entries,
+    write_manifest,
+)
+from contracts.pairs import Pair
+from contracts.precision import Precision
+from export.golden import EDGES, ENCODER_INPUTS, TITLES, Cases
+from export.graphs import Wanted
+from export.parity import HEAD_OUTPUTS, Planned
+from export.sealing import replaced, versions
+from export.variants import Say, write_planned
+from training.head import Head, load_head, pair_tokens
+
+FILES = {"classifier": CLASSIFIER, "regressor": REGRESSOR}
+
+Measure = Callable[[Bundle], tuple[Figure, ...]]
+
+
+def export_head(
+    folder: Path, out: Path, name: str = "daogou", say: Say = lambda _: None, variants: Sequence[Precision] = (),
+    measure: Measure = lambda _: (),
+) -> Bundle:  # fmt: skip
+    """Export what ``save_head`` wrote. ``measure`` is given the sealed bundle; its figures go into the manifest.
+
+    Raises:
+        Unreadable: it is no fine-tuned head.
+        Unacceptable: its weights are pickles.
+        ExportRefused: the graph disagrees with PyTorch.
+    """
+    head, model, tokenizer = load_head(folder)
+    wanted = Wanted(FILES[head.kind], ENCODER_INPUTS, HEAD_OUTPUTS)
+    with replaced(out) as part:
+        graph, parities = write_planned(Planned(wanted, model, head_cases(tokenizer, head)), part, variants, say)
+        (part / TOKENIZER).write_text(tokenizer.to_str())
+        manifest = _manifest(part, head, name, graph, parities)
+        figures = measure(write_manifest(part, manifest))
+        facts = replace(head.facts, metrics=(*head.facts.metrics, *figures))
+        sealed = write_manifest(part, replace(manifest, training=facts))
+    return Bundle(out, sealed.manifest, sealed.digest)
+
+
+def head_cases(tokenizer: Tokenizer, head: Head) -> Cases:
+    """Texts of its own trade in one batch, then every edge case alone, and one beside the longest history."""
+    golden = pair_tokens(tokenizer, (*head.probes, *(Pair(text) for text in TITLES)))
+    long = Pair("红色连衣裙", "a coat ; " * 200)
+    alone = (*(Pair(text) for text in EDGES), long)
+    return (golden, *(pair_tokens(tokenizer, [pair]) for pair in alone))
+
+
+def _manifest(part: Path, head: Head, name: str, graph: Graph, parities: Sequence[Parity]) -> Manifest:
+    files = [TOKENIZER, *(parity.file for parity in parities)]
+    if head.biases is not None:
+        (part / BIASES).write_bytes(msgspec.json.encode(head.biases) + b"\n")
+        files.append(BIASES)
+    return Manifest(
+        schema=SCHEMA, kind=head.kind, name=name, features_version=0, features=(), heads=head.outputs,
+        text_dim=0, delta_dim=0, max_tokens=head.max_tokens, history_limit=0, files=entries(part, tuple(files)),
+        graphs=(graph,), parity=tuple(parities), training=head.facts, versions=versions(),
+    )  # fmt: skip

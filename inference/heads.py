@@ -1,0 +1,70 @@
+"""A classifier's or a regressor's bundle at work: texts in, scores out, through its own tokenizer and ONNX Runtime."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from tokenizers import Tokenizer
+
+from contracts.biases import Biases
+from contracts.bundle import BIASES, CLASSIFIER, REGRESSOR, TOKENIZER, Bundle
+from contracts.errors import BundleRefused
+from contracts.items import Floats
+from contracts.pairs import Pair, inputs_of
+from contracts.settings import ModelSettings
+from inference.encoder import INPUTS, padded
+from inference.session import Model
+
+BATCH = 32
+FILES = {"classifier": CLASSIFIER, "regressor": REGRESSOR}
+
+
+class Label(NamedTuple):
+    """The likeliest class of a text, and how likely it is held to be."""
+
+    name: str
+    probability: float
+
+
+class Head:
+    """Scores of texts, or of pairs of texts.
+
+    Raises (when it is made): BundleRefused, where the bundle is of another kind; EnvironmentRefused.
+    """
+
+    def __init__(self, bundle: Bundle, settings: ModelSettings) -> None:
+        manifest = bundle.manifest
+        if manifest.kind not in FILES:
+            raise BundleRefused(f"{bundle.folder} is a {manifest.kind}'s bundle: it scores no texts")
+        self._model = Model(bundle, FILES[manifest.kind], INPUTS, "scores", settings)
+        self._tokenizer = Tokenizer.from_str(bundle.read(TOKENIZER).decode())
+        self._tokenizer.enable_truncation(manifest.max_tokens)
+        self._tokenizer.no_padding()
+        self.outputs, self.bundle, self.provider = manifest.heads, bundle, self._model.provider
+
+    def scores(self, pairs: Sequence[Pair]) -> Floats:
+        """[n, outputs]: logits of the classes, or the number. Raises: ModelUnavailable."""
+        found = np.zeros((len(pairs), len(self.outputs)), np.float32)
+        tokens = self._tokenizer.encode_batch(inputs_of(pairs))
+        order = sorted(range(len(pairs)), key=lambda i: len(tokens[i].ids))
+        for start in range(0, len(order), BATCH):
+            some = order[start : start + BATCH]
+            found[some] = self._model.run(padded([tokens[i] for i in some]))
+        return found
+
+    def labels(self, texts: Sequence[str]) -> list[Label]:
+        """The likeliest class of each text. Raises: ModelUnavailable."""
+        logits = self.scores([Pair(text) for text in texts]).astype(np.float64)
+        shares = np.exp(logits - logits.max(axis=1, keepdims=True)) if len(logits) else logits
+        shares /= shares.sum(axis=1, keepdims=True)
+        best = shares.argmax(axis=1) if len(logits) else np.zeros(0, np.int64)
+        return [Label(self.outputs[place], float(shares[row, place])) for row, place in enumerate(best)]
+
+
+def biases_of(bundle: Bundle) -> Biases:
+    """A regressor's biases. Raises: BundleRefused, where there are none."""
+    try:
+        return msgspec.json.decode(bundle.read(BIASES), type=Biases)
+    except msgspec.DecodeError as error:
+        raise BundleRefused(f"{bundle.folder}: {BIASES} cannot be read: {error}") from error

@@ -1,0 +1,242 @@
+"""A head on a text encoder, fine-tuned whole: logits of classes, or one number for a pair of texts.
+
+The best epoch on validation is kept, the start included. The head begins at zero, so a regressor begins as the mean
+(or, on the residual of the bias model, as the bias model) and can only be chosen to differ where that helped.
+"""
+
+import copy
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import msgspec
+import numpy as np
+import torch
+from msgspec import Struct
+from msgspec.structs import replace
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from contracts.biases import Biases
+from contracts.bundle import TrainingFacts
+from contracts.errors import Reason, Unacceptable, Unreadable
+from contracts.pairs import Pair, inputs_of
+from training.config import ENCODER_FOLDER, EncoderSize
+from training.encoder import Say, TextEncoder, batches, learn_words, load_encoder, new_model, save_encoder
+from training.wordpiece import train_tokenizer
+
+DESCRIPTION = "head.json"
+WEIGHTS = "head.safetensors"
+WORD_TOKENS = 64  # of a text, to learn words from: what stands further on has the same words
+WINDOW = 32  # batches among which texts of like length are put together
+
+GIVEN_RATE, OWN_RATE = 5e-5, 1e-3
+
+Scores = NDArray[np.float32]
+Predict = Callable[[Sequence[Pair]], Scores]
+
+
+class HeadPlan(Struct, frozen=True, kw_only=True):
+    """One fine-tuning. ``learning_rate`` None: what suits an encoder made here; see ``for_given``.
+
+    ``word_texts``: so many texts, drawn by the seed, are enough to learn words from.
+    """
+
+    seed: int = 0
+    epochs: int = 4
+    batch: int = 32
+    learning_rate: float | None = None
+    dropout: float = 0.1
+    word_texts: int = 16_000
+    encoder: EncoderSize = EncoderSize(vocabulary=6000, max_tokens=128, masked_epochs=1)
+
+
+def for_given(plan: HeadPlan) -> HeadPlan:
+    """The plan for an encoder that knows much already: it learns slowly, or forgets."""
+    return replace(plan, learning_rate=plan.learning_rate or GIVEN_RATE)
+
+
+class Head(Struct, frozen=True, kw_only=True):
+    """``head.json``: all that the weights do not say. ``probes``: texts on which the export must agree."""
+
+    kind: Literal["classifier", "regressor"]
+    outputs: tuple[str, ...]
+    max_tokens: int
+    facts: TrainingFacts
+    probes: tuple[Pair, ...]
+    biases: Biases | None = None
+
+
+class Example(NamedTuple):
+    """What is read, and what should come of it: a class's number, or a number."""
+
+    pair: Pair
+    target: float
+
+
+class Task(NamedTuple):
+    """What a head is to learn. ``score`` is given what predicts, and says how good that is on validation.
+
+    Greater is better. ``start_at``: what every output is before anything was learned.
+    """
+
+    outputs: int
+    learn: Sequence[Example]
+    score: "Callable[[Predict], float]"
+    start_at: float = 0.0
+
+
+class Tuned(NamedTuple):
+    """A head's model with its tokenizer, and how it scored on validation (greater is better)."""
+
+    model: "HeadModel"
+    tokenizer: Tokenizer
+    score: float
+
+
+class HeadModel(nn.Module):
+    """Token ids -> scores [n, outputs]. The mean of the last layer's states, and one linear map."""
+
+    def __init__(self, bert: nn.Module, outputs: int, dropout: float = 0.0, start_at: float = 0.0) -> None:
+        super().__init__()
+        self.encoder = TextEncoder(bert, "mean", normalize=False)
+        self.dropout = nn.Dropout(dropout)
+        self.out = nn.Linear(int(bert.config.hidden_size), outputs)  # type: ignore[union-attr,arg-type]
+        nn.init.zeros_(self.out.weight)
+        nn.init.constant_(self.out.bias, start_at)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """``input_ids`` and ``attention_mask`` [n, T] int64 -> [n, outputs] float32."""
+        found: Tensor = self.out(self.dropout(self.encoder(input_ids, attention_mask)))
+        return found
+
+
+def begin(texts: Sequence[str], plan: HeadPlan, start: Path | None, say: Say) -> tuple[nn.Module, Tokenizer]:
+    """A local BERT-family folder; or a new BERT that learns its words from ``texts``.
+
+    Raises: Unreadable, Unacceptable, for a ``start`` that is no such folder.
+    """
+    torch.manual_seed(plan.seed)
+    if start is not None:
+        encoder, tokenizer = load_encoder(start, plan.encoder.max_tokens)
+        return encoder.bert, tokenizer
+    said = [text for text in dict.fromkeys(texts) if text] or ["nothing"]
+    tokenizer = train_tokenizer(said, plan.encoder.vocabulary, plan.encoder.max_tokens)
+    model = new_model(tokenizer, plan.encoder)
+    tokenizer.enable_truncation(min(WORD_TOKENS, plan.encoder.max_tokens))
+    some = [text for batch in batches(said, plan.seed) for text in batch][: plan.word_texts]
+    learn_words(model, tokenizer, some, plan.encoder.masked_epochs, plan.seed, say)
+    tokenizer.enable_truncation(plan.encoder.max_tokens)
+    return model.bert, tokenizer
+
+
+def fine_tune(bert: nn.Module, tokenizer: Tokenizer, task: Task, plan: HeadPlan, say: Say) -> Tuned:
+    """Cross-entropy where there are several outputs, squared error where there is one. ``bert`` stays as it is."""
+    torch.manual_seed(plan.seed)
+    model = HeadModel(copy.deepcopy(bert), task.outputs, plan.dropout, task.start_at)
+    kept = _kept(model, tokenizer, task)
+    climb = _Climb(model, plan, len(task.learn))
+    for epoch in range(plan.epochs):
+        loss = climb.epoch(tokenizer, task.learn, plan.seed + epoch)
+        now = _kept(model, tokenizer, task)
+        say(f"epoch {epoch + 1} of {plan.epochs}: loss {loss:.4f}, validation {now[0]:.4f}")
+        kept = max(kept, now, key=lambda each: each[0])
+    model.load_state_dict(kept[1])
+    return Tuned(model.eval(), tokenizer, kept[0])
+
+
+def scores(model: nn.Module, tokenizer: Tokenizer, pairs: Sequence[Pair]) -> Scores:
+    """[n, outputs], by PyTorch."""
+    model.eval()
+    order = sorted(range(len(pairs)), key=lambda i: sum(map(len, pairs[i])))
+    runs = [[pairs[i] for i in order[at : at + 64]] for at in range(0, len(order), 64)]
+    with torch.no_grad():
+        whole = torch.cat([model(*pair_tokens(tokenizer, run)) for run in runs])
+    return np.asarray(whole[torch.argsort(torch.tensor(order))].numpy(), np.float32)
+
+
+def pair_tokens(tokenizer: Tokenizer, pairs: Sequence[Pair]) -> tuple[Tensor, Tensor]:
+    """Token ids and mask, [n, T] int64."""
+    found = tokenizer.encode_batch(inputs_of(pairs))
+    return torch.tensor([t.ids for t in found]), torch.tensor([t.attention_mask for t in found])
+
+
+def save_head(folder: Path, head: Head, tuned: Tuned) -> None:
+    """The encoder in Hugging Face's form, the head's two tensors, the description."""
+    save_encoder(tuned.model.encoder, tuned.tokenizer, folder / ENCODER_FOLDER)
+    save_file({name: tensor.contiguous() for name, tensor in tuned.model.out.state_dict().items()}, folder / WEIGHTS)
+    (folder / DESCRIPTION).write_bytes(msgspec.json.format(msgspec.json.encode(head), indent=1) + b"\n")
+
+
+def load_head(folder: Path) -> tuple[Head, HeadModel, Tokenizer]:
+    """What ``save_head`` wrote. Raises: Unreadable, Unacceptable."""
+    try:
+        head = msgspec.json.decode((folder / DESCRIPTION).read_bytes(), type=Head)
+    except (OSError, msgspec.DecodeError) as error:
+        raise Unreadable(
+            Reason.EMPTY, f"{folder} is no fine-tuned head: {DESCRIPTION} cannot be read: {error}"
+        ) from error
+    if not (folder / WEIGHTS).is_file():
+        raise Unacceptable(Reason.NOT_APPLICABLE, f"{folder} has no {WEIGHTS}; pickles are refused: they run code")
+    encoder, tokenizer = load_encoder(folder / ENCODER_FOLDER, head.max_tokens)
+    model = HeadModel(encoder.bert, len(head.outputs))
+    model.out.load_state_dict(load_file(folder / WEIGHTS))
+    return head, model.eval(), tokenizer
+
+
+def _kept(model: nn.Module, tokenizer: Tokenizer, task: Task) -> tuple[float, dict[str, Tensor]]:
+    found = task.score(lambda pairs: scores(model, tokenizer, pairs))
+    return found, copy.deepcopy(model.state_dict())
+
+
+class _Climb:
+    """The optimizer and its learning rate, over all epochs."""
+
+    def __init__(self, model: nn.Module, plan: HeadPlan, examples: int) -> None:
+        self._model, self._size = model, plan.batch
+        rate = plan.learning_rate or OWN_RATE
+        self._optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01)
+        steps = max(1, plan.epochs * -(-examples // plan.batch))
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, lambda step: _share(step, steps))
+
+    def epoch(self, tokenizer: Tokenizer, learn: Sequence[Example], seed: int) -> float:
+        """Once over all examples; the mean loss."""
+        self._model.train()
+        total = 0.0
+        for batch in even_batches(learn, self._size, seed):
+            found = self._model(*pair_tokens(tokenizer, [example.pair for example in batch]))
+            total += self._step(_loss(found, batch)) * len(batch)
+        return total / len(learn)
+
+    def _step(self, loss: Tensor) -> float:
+        self._optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
+        self._optimizer.step()
+        self._schedule.step()
+        return float(loss.detach())
+
+
+def _loss(found: Tensor, batch: Sequence[Example]) -> Tensor:
+    targets = torch.tensor([example.target for example in batch])
+    if found.shape[1] > 1:
+        return nn.functional.cross_entropy(found, targets.long())
+    return nn.functional.mse_loss(found[:, 0], targets)
+
+
+def even_batches(learn: Sequence[Example], size: int, seed: int) -> list[list[Example]]:
+    """All examples in an order drawn by ``seed``, like lengths together so that little is padding."""
+    shuffled = [example for batch in batches(learn, seed) for example in batch]
+    found: list[list[Example]] = []
+    for at in range(0, len(shuffled), WINDOW * size):
+        window = sorted(shuffled[at : at + WINDOW * size], key=lambda example: sum(map(len, example.pair)))
+        found.extend(window[i : i + size] for i in range(0, len(window), size))
+    return [batch for some in batches(found, seed + 1) for batch in some]
+
+
+def _share(step: int, steps: int) -> float:
+    """Of the learning rate: up over the first tenth, then down to 0."""
+    rising = max(1, steps // 10)
+    return min((step + 1) / rising, max(0.0, (steps - step) / max(1, steps - rising)))
