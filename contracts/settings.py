@@ -104,7 +104,9 @@ class StreamSettings(_Section):
     event_limit: Count = 1_000_000
     """Bytes; larger events are dead-lettered."""
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
-    """Port of /metrics and /health on the loopback interface; 0: none."""
+    """Port of /metrics and /health; 0: none."""
+    metrics_host: str = "127.0.0.1"
+    """Address of /metrics and /health. They need no key: another than loopback only inside a network of your own."""
 
 
 class EngineSettings(_Section):

@@ -1,4 +1,4 @@
-"""/metrics, /health/live and /health/ready of one worker, on the loopback interface and nowhere else."""
+"""/metrics, /health/live and /health/ready of one worker, on the loopback interface unless the settings say other."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -15,9 +15,9 @@ Ready = Callable[[], bool]
 class Health:
     """A small server on a thread of its own. ``port`` 0 takes a free one; ``address`` says which."""
 
-    def __init__(self, port: int, registry: CollectorRegistry, ready: Ready) -> None:
+    def __init__(self, port: int, registry: CollectorRegistry, ready: Ready, host: str = LOOPBACK) -> None:
         self._metrics, self._ready = make_wsgi_app(registry), ready
-        self._server = make_server(LOOPBACK, port, self._answer, WSGIServer, _Quiet)
+        self._server = make_server(host, port, self._answer, WSGIServer, _Quiet)
         threading.Thread(target=self._server.serve_forever, name="health", daemon=True).start()
 
     @property

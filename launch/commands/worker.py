@@ -45,7 +45,8 @@ async def _run(settings: "Settings") -> None:
     metrics = Metrics()
     running = build_worker(settings, metrics)
     if settings.stream.metrics_port:
-        Health(settings.stream.metrics_port, metrics.registry, running.ready.is_set)
+        stream = settings.stream
+        Health(stream.metrics_port, metrics.registry, running.ready.is_set, stream.metrics_host)
     try:
         await running.run()
     finally:

@@ -3,9 +3,11 @@
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 import yaml
 
+from contracts.metrics import Metrics
 from contracts.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +31,38 @@ def test_variables_are_settings(name: str) -> None:
     for part in name.removeprefix("DAOGOU_").lower().split("__"):
         assert part in model.model_fields  # type: ignore[attr-defined]
         model = model.model_fields[part].annotation  # type: ignore[attr-defined]
+
+
+def metrics_asked() -> list[tuple[str, str]]:
+    """(where, PromQL) of every rule and every panel."""
+    rules = yaml.safe_load((ROOT / "docker/prometheus/rules.yml").read_text())
+    board = msgspec.json.decode((ROOT / "docker/grafana/dashboards/daogou.json").read_bytes())
+    alerts = [(rule["alert"], rule["expr"]) for group in rules["groups"] for rule in group["rules"]]
+    return alerts + [(panel["title"], each["expr"]) for panel in board["panels"] for each in panel["targets"]]
+
+
+@pytest.mark.parametrize(("where", "expression"), metrics_asked())
+def test_rules_and_panels_ask_for_metrics_that_there_are(where: str, expression: str) -> None:
+    known = {}
+    for family in Metrics().registry.collect():
+        for suffix in {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}.get(family.type, [""]):
+            known[family.name + suffix] = family
+    asked = re.findall(r"\bdaogou_\w+", expression)
+    assert set(asked) <= set(known), where
+    assert asked or "up{" in expression, where
+    labels = {label for group in re.findall(r"by \(([^)]*)\)", expression) for label in group.split(", ")} - {"le"}
+    of = {label for metric in vars(Metrics()).values() for label in getattr(metric, "_labelnames", ())}
+    assert labels <= of, where
+
+
+def test_prometheus_looks_where_the_services_listen() -> None:
+    scraped = (ROOT / "docker/prometheus/prometheus.yml").read_text()
+    services = yaml.safe_load(COMPOSE)["services"]
+    assert f"api:{Settings().api.port}" in scraped
+    assert f"port: {re.findall('METRICS_PORT=([0-9]+)', DOCKERFILE)[0]}" in scraped
+    assert {"worker", "worker-gpu", "api"} <= set(services)
+    for name in re.findall(r"\./([\w./-]+):", COMPOSE):
+        assert (ROOT / "docker" / name).exists(), name
 
 
 def test_services_depend_on_services() -> None:

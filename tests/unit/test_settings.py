@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("contracts", "inference", "streams", "training", "export", "launch")
 SAFE: dict[str, Any] = {
     "environment": "production",
-    "kafka": {"security": "SASL_SSL", "username": "daogou", "password": "secret", "replication": 3},
+    "kafka": {"security": "SASL_SSL", "username": "daogou", "password": "hunter2", "replication": 3},
 }
 
 
@@ -74,7 +74,7 @@ def test_production_refuses_what_development_allows(unsafe: dict[str, Any], name
 
 def test_secrets_are_not_shown() -> None:
     settings = load_settings(**SAFE, redis={"url": "redis://:hidden@localhost/0"})
-    assert "secret" not in repr(settings)
+    assert "hunter2" not in repr(settings)
     assert "hidden" not in repr(settings)
 
 
