@@ -44,6 +44,7 @@ COMMANDS = {
     "evaluate": Entry("evaluate", "Compare recommenders on a public data set."),
     "bundle": Entry("bundle", "Verify a bundle, or show what is in it."),
     "shop": Entry("shop", "Write the simulated shop's log, to train on."),
+    "settings": Entry("settings", "Show what can be set, and what is."),
     "doctor": Entry("doctor", "Say what is wrong with this machine, the settings and the servers."),
 }
 

@@ -8,7 +8,7 @@ from contracts import errors
 from contracts.errors import BadInput, DaogouError, Fatal, Fate, Reason, Refused, Unavailable
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("contracts", "inference", "streams", "training", "export", "launch")
+PACKAGES = ("contracts", "inference", "streams", "training", "export", "storefront", "launch")
 FATES = {BadInput: Fate.DEAD_LETTER, Unavailable: Fate.RETRY, Refused: Fate.REFUSE, Fatal: Fate.CRASH}
 CODES = {
     "empty", "oversize", "not_utf8", "not_json", "unknown_type", "invalid_field", "no_user", "impossible_time",

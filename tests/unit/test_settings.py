@@ -10,9 +10,10 @@ from pydantic import BaseModel, ValidationError
 
 from contracts.errors import SettingsRefused
 from contracts.settings import EngineSettings, Settings, engine_digest, load_settings
+from launch.cli import run
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("contracts", "inference", "streams", "training", "export", "launch")
+PACKAGES = ("contracts", "inference", "streams", "training", "export", "storefront", "launch")
 SAFE: dict[str, Any] = {
     "environment": "production",
     "kafka": {"security": "SASL_SSL", "username": "daogou", "password": "hunter2", "replication": 3},
@@ -120,3 +121,23 @@ def test_only_the_settings_read_the_environment() -> None:
 def _reads_environment(source: str) -> bool:
     names = {node.attr for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)}
     return bool(names & {"environ", "getenv", "environb"})
+
+
+def test_the_docs_page_is_what_the_command_prints(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert run(["settings", "--markdown"]) == 0
+    assert (Path(__file__).parents[2] / "docs/settings.md").read_text() == capsys.readouterr().out
+
+
+def test_what_is_in_force_is_shown_but_no_secret(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DAOGOU_ENGINE__SLATE_SIZE", "7")
+    monkeypatch.setenv("DAOGOU_REDIS__URL", "redis://:hunter2@there:6379/0")
+    monkeypatch.setenv("COLUMNS", "200")
+    assert run(["settings"]) == 0
+    shown = capsys.readouterr().out
+    assert "DAOGOU_ENGINE__SLATE_SIZE" in shown
+    assert "hunter2" not in shown
