@@ -11,7 +11,7 @@ from contracts.settings import Settings
 
 HEAD = """# Settings
 
-Each is an environment variable; lists are JSON. Made by `daogou settings --markdown`; a test compares it with this page.
+Each is an environment variable; lists are JSON. `daogou settings --markdown` makes this page; a test compares.
 """
 
 
