@@ -9,20 +9,17 @@ own time (Poisson), whatever the answers: what waits counts from when it was due
 
 import asyncio
 import json
-import os
-import platform
-import subprocess
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
-from pathlib import Path
 from time import monotonic, time
 from typing import Any, NamedTuple
 from uuid import uuid4
 
 import httpx
 import numpy as np
+import psutil
 import uvloop
 
+from benchmarks.report import save
 from contracts.settings import load_settings
 from launch.catalogue_files import put_items
 from launch.demo.fleet import Fleet
@@ -34,7 +31,6 @@ from streams.admin import create_topics
 CONNECTIONS = 32
 PEAK_SECONDS, LOAD_SECONDS = 6.0, 12.0
 SHOPPERS, WRITERS, STREAMS = 500, 1_000, 1_000
-RESULT = Path(__file__).parents[1] / "docs" / "benchmarks" / "api.json"
 
 Ask = Callable[[httpx.AsyncClient, int], Awaitable[int]]
 
@@ -169,10 +165,9 @@ async def streams(url: str, key: str, pid: int, items: list[str]) -> dict[str, A
     return {"streams": STREAMS, "delivered": len(took), "kib_each": kib, "delivery_p50_ms": p50, "delivery_p99_ms": p99}
 
 
-def resident(pid: int) -> int:
+def resident(pid: int) -> float:
     """KiB."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+    return float(psutil.Process(pid).memory_info().rss / 1024)
 
 
 async def run(front: Front, fleet: Fleet, settings: Any) -> dict[str, Any]:
@@ -207,11 +202,7 @@ def main() -> None:
             front = Front(8137, cluster.bootstrap_servers, cluster.redis_url, cluster.folder)
             uvloop.install()
             found = asyncio.run(run(front, fleet, settings))
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
-    about = {"date": datetime.now(UTC).date().isoformat(), "commit": commit.strip(), "cores": os.cpu_count(),
-             "machine": platform.machine(), "python": platform.python_version()}  # fmt: skip
-    RESULT.write_text(json.dumps({**about, **found}, indent=2) + "\n")
-    print(f"written to {RESULT.name}")
+    print(save("api", found))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ TOKENIZER = "tokenizer.json"
 ITEM_DELTAS = "items.safetensors"
 CLASSIFIER = "classifier.onnx"
 REGRESSOR = "regressor.onnx"
+HEAD_FILES = {"classifier": CLASSIFIER, "regressor": REGRESSOR}  # by the manifest's kind
 BIASES = "biases.json"
 SCHEMA = 1
 

@@ -48,8 +48,7 @@ def decode_event(
     """
     if not value:
         raise Unreadable(Reason.EMPTY, "the record has no value; an event is a JSON object")
-    if len(value) > limit:
-        raise Oversize(Reason.OVERSIZE, f"{len(value):,} bytes; the limit of an event is {limit:,}")
+    _check_size(value, limit, "an event")
     event = to_event(value, headers)
     _check_key(event, key)
     return _with_possible_time(event, timestamp_ms)
@@ -60,9 +59,13 @@ def read_posted(value: bytes, now_ms: int, limit: int = EVENT_LIMIT) -> AnyEvent
 
     Raises: BadInput.
     """
-    if len(value) > limit:
-        raise Oversize(Reason.OVERSIZE, f"{len(value):,} bytes; the limit of an event is {limit:,}")
+    _check_size(value, limit, "an event")
     return _with_possible_time(to_event(value, ()), now_ms)
+
+
+def _check_size(value: bytes, limit: int, what: str) -> None:
+    if len(value) > limit:
+        raise Oversize(Reason.OVERSIZE, f"{len(value):,} bytes; the limit of {what} is {limit:,}")
 
 
 def _check_key(event: Event, key: bytes | None) -> None:
@@ -90,8 +93,7 @@ def encode_json(message: msgspec.Struct) -> bytes:
 
 def decode_item(value: bytes, limit: int = EVENT_LIMIT) -> CatalogueItem:
     """One catalogue record. Raises: BadInput."""
-    if len(value) > limit:
-        raise Oversize(Reason.OVERSIZE, f"{len(value):,} bytes; the limit of an item is {limit:,}")
+    _check_size(value, limit, "an item")
     return read(_item, value)
 
 

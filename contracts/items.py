@@ -159,6 +159,11 @@ class ItemTable:
         owners = np.repeat(np.arange(len(lists), dtype=np.int64), [len(items) for items in lists])
         return np.where(rows >= 0, owners * len(self) + rows, np.int64(NO_ROW))
 
+    def item(self, item_id: ItemId) -> CatalogueItem | None:
+        """An item as it is now; None where it is unknown or deleted."""
+        row = self.row_of.get(item_id)
+        return None if row is None else self.items[row]
+
     def in_category(self, name: str) -> Bools:
         """[rows]: those of which ``name`` is a category, at any level."""
         codes = [code for path, code in self._codes.items() if _names(path, name)]

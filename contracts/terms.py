@@ -55,7 +55,8 @@ def _words(text: str) -> Iterator[str]:
             yield f"word {run}"
 
 
-def _padded(terms: list[int]) -> Rows:
+def padded(terms: list[int]) -> Rows:
+    """[TERMS]: buckets, filled up with ``NO_TERM``."""
     return np.array([*terms, *[NO_TERM] * (TERMS - len(terms))], np.int32)
 
 
@@ -72,7 +73,7 @@ class Terms:
     def put(self, row: int, item: CatalogueItem | None) -> None:
         """The terms of a row from now on; none where it is deleted."""
         self._fit(row)
-        terms = _padded(terms_of(item) if item else [])
+        terms = padded(terms_of(item) if item else [])
         if np.array_equal(terms, self._of[row]):
             return  # a new price or stock changes no word
         self._count(row, -1)

@@ -12,8 +12,7 @@ from tokenizers import Tokenizer
 
 from contracts.bundle import (
     BIASES,
-    CLASSIFIER,
-    REGRESSOR,
+    HEAD_FILES,
     SCHEMA,
     TOKENIZER,
     Bundle,
@@ -33,8 +32,6 @@ from export.sealing import replaced, versions
 from export.variants import Say, write_planned
 from training.head import Head, load_head, pair_tokens
 
-FILES = {"classifier": CLASSIFIER, "regressor": REGRESSOR}
-
 Measure = Callable[[Bundle], tuple[Figure, ...]]
 
 
@@ -50,7 +47,7 @@ def export_head(
         ExportRefused: the graph disagrees with PyTorch.
     """
     head, model, tokenizer = load_head(folder)
-    wanted = Wanted(FILES[head.kind], ENCODER_INPUTS, HEAD_OUTPUTS)
+    wanted = Wanted(HEAD_FILES[head.kind], ENCODER_INPUTS, HEAD_OUTPUTS)
     with replaced(out) as part:
         graph, parities = write_planned(Planned(wanted, model, head_cases(tokenizer, head)), part, variants, say)
         (part / TOKENIZER).write_text(tokenizer.to_str())

@@ -10,6 +10,7 @@ from contracts.events import ItemId, RecommendationId
 from contracts.features import Integers, gather
 from contracts.items import CATEGORY_LEVELS, Bools, Floats, ItemTable, Rows
 from contracts.messages import Trigger
+from contracts.postings import Postings
 from contracts.profile import Profile
 from contracts.statistics import Statistics, kernel, sequence_rows
 
@@ -37,10 +38,15 @@ class View:
     """One batch of asks beside the catalogue and the statistics. Everything is computed at most once."""
 
     def __init__(
-        self, asks: Sequence[Ask], ids: Sequence[RecommendationId], table: ItemTable, statistics: Statistics
+        self,
+        asks: Sequence[Ask],
+        ids: Sequence[RecommendationId],
+        table: ItemTable,
+        statistics: Statistics,
+        postings: Postings,
     ) -> None:
         self.asks, self.ids = asks, ids
-        self.table, self.statistics = table, statistics
+        self.table, self.statistics, self.postings = table, statistics, postings
 
     def __len__(self) -> int:
         return len(self.asks)

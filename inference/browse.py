@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from contracts.events import ItemId
-from contracts.items import Bools, Floats, ItemTable
+from contracts.items import Bools, Floats, ItemTable, Rows
 from contracts.messages import CatalogueItem
 from contracts.postings import Postings
 from contracts.statistics import Statistics
-from contracts.terms import TERMS, terms_of
+from contracts.terms import NO_TERM, padded, terms_of
 from inference.encoder import Encoder
 from inference.nearest import top_rows
 
@@ -31,9 +31,8 @@ class Found(NamedTuple):
 class Browse:
     """Over one table; ``encoder`` None: words only."""
 
-    def __init__(self, table: ItemTable, statistics: Statistics, encoder: Encoder | None) -> None:
-        self._table, self._statistics, self._encoder = table, statistics, encoder
-        self._postings = Postings(table)
+    def __init__(self, table: ItemTable, statistics: Statistics, postings: Postings, encoder: Encoder | None) -> None:
+        self._table, self._statistics, self._postings, self._encoder = table, statistics, postings, encoder
 
     def similar(self, item_id: ItemId, limit: int) -> list[Found]:
         """The items most like an available or deleted one in words, category, brand, attributes and meaning."""
@@ -64,25 +63,20 @@ class Browse:
 
         Raises: ModelUnavailable.
         """
-        buckets = np.array(terms_of(CatalogueItem(item_id="query", title=query)), np.int32)[:TERMS]
-        words = self._shared(buckets)
+        words = self._shared(padded(terms_of(CatalogueItem(item_id="query", title=query))))
         meant = self._meant(self._encoder.encode([query])[0]) if self._encoder is not None else np.zeros_like(words)
         fits = self._table.available & ((words > 0.0) | (meant > (0.5 if words.any() else 0.0)))
         return self._best(words + MEANING * meant + LIKED * self._trend(), fits, limit)
 
-    def _shared(self, buckets: np.ndarray[tuple[int], np.dtype[np.int32]]) -> Floats:
-        """[rows]: the cosine of each item's terms to ``buckets``."""
+    def _shared(self, buckets: Rows) -> Floats:
+        """[rows]: the cosine of each item's terms to ``buckets`` [TERMS]."""
         terms = self._table.terms
-        if not len(buckets):
-            return np.zeros(len(self._table), np.float32)
-        padded = np.full(TERMS, -1, np.int32)
-        padded[: len(buckets)] = buckets
-        weights = terms.weights(padded)
         scores = np.zeros(len(self._table), np.float32)
         there = terms.buckets[: len(self._table)]
         theirs = terms.weights(there)
-        for bucket, weight in zip(buckets.tolist(), weights[: len(buckets)].tolist(), strict=True):
-            scores += weight * (theirs * (there == bucket)).sum(axis=1)
+        for bucket, weight in zip(buckets.tolist(), terms.weights(buckets).tolist(), strict=True):
+            if bucket != NO_TERM:
+                scores += weight * (theirs * (there == bucket)).sum(axis=1)
         return scores
 
     def _meant(self, vector: Floats) -> Floats:

@@ -15,6 +15,7 @@ from contracts.events import BundleDigest, EventId, ItemId, RecommendationId
 from contracts.items import ItemTable
 from contracts.messages import CatalogueItem, Embedding, Slate
 from contracts.metrics import Metrics
+from contracts.postings import Postings
 from contracts.settings import EngineSettings, ModelSettings, engine_digest
 from contracts.statistics import Statistics
 from inference.account import Account, accounts
@@ -48,7 +49,7 @@ class Engine:
         self._plain = Pipeline.of(settings, Fallback())
         self._serving = load(bundle, settings, model) if bundle else None
         self.catalogue = Catalogue(bundle, self._serving.encoder if self._serving else None)
-        self.statistics = Statistics(self.table)
+        self.statistics, self._postings = Statistics(self.table), Postings(self.table)
         self.browse = self._browse()
         self._tell_provider()
 
@@ -77,12 +78,11 @@ class Engine:
         self._tell_provider()
 
     def _browse(self) -> Browse:
-        return Browse(self.table, self.statistics, self._serving.encoder if self._serving else None)
+        return Browse(self.table, self.statistics, self._postings, self._serving.encoder if self._serving else None)
 
     def item(self, item_id: ItemId) -> CatalogueItem | None:
         """An item as the catalogue has it now."""
-        row = self.table.row_of.get(item_id)
-        return None if row is None else self.table.items[row]
+        return self.table.item(item_id)
 
     def upsert(self, item: CatalogueItem) -> None:
         """An item, or its new state: in effect on the next slate."""
@@ -155,7 +155,7 @@ class Engine:
 
     def _view(self, asks: Sequence[Ask]) -> View:
         ids = [self.recommendation_id(ask.trigger.event_id) for ask in asks]
-        return View(asks, ids, self.table, self.statistics)
+        return View(asks, ids, self.table, self.statistics, self._postings)
 
     def _slates(self, view: View, ranked: Ranked, pipeline: Pipeline, degraded: str | None) -> list[Slate]:
         self._count(ranked)

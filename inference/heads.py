@@ -8,7 +8,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from contracts.biases import Biases
-from contracts.bundle import BIASES, CLASSIFIER, REGRESSOR, TOKENIZER, Bundle
+from contracts.bundle import BIASES, HEAD_FILES, TOKENIZER, Bundle
 from contracts.errors import BundleRefused
 from contracts.items import Floats
 from contracts.pairs import Pair, inputs_of
@@ -17,7 +17,6 @@ from inference.encoder import INPUTS, padded
 from inference.session import Model
 
 BATCH = 32
-FILES = {"classifier": CLASSIFIER, "regressor": REGRESSOR}
 
 
 class Label(NamedTuple):
@@ -35,9 +34,9 @@ class Head:
 
     def __init__(self, bundle: Bundle, settings: ModelSettings) -> None:
         manifest = bundle.manifest
-        if manifest.kind not in FILES:
+        if manifest.kind not in HEAD_FILES:
             raise BundleRefused(f"{bundle.folder} is a {manifest.kind}'s bundle: it scores no texts")
-        self._model = Model(bundle, FILES[manifest.kind], INPUTS, "scores", settings)
+        self._model = Model(bundle, HEAD_FILES[manifest.kind], INPUTS, "scores", settings)
         self._tokenizer = Tokenizer.from_str(bundle.read(TOKENIZER).decode())
         self._tokenizer.enable_truncation(manifest.max_tokens)
         self._tokenizer.no_padding()

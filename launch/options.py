@@ -11,7 +11,7 @@ RedisUrl = Annotated[str, typer.Option("--redis", help="redis://host:port/db; de
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def settings_for(broker: str = "", redis: str = "") -> Settings:
+def settings_for(broker: str = "", redis: str = "", api: dict[str, Any] | None = None) -> Settings:
     """The settings from the environment, with what the command line says before it. Raises: SettingsRefused."""
     from contracts.settings import load_settings
 
@@ -20,6 +20,8 @@ def settings_for(broker: str = "", redis: str = "") -> Settings:
         given["kafka"] = {"bootstrap_servers": broker}
     if redis:
         given["redis"] = {"url": redis}
+    if api:
+        given["api"] = api
     return load_settings(**given)
 
 

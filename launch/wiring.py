@@ -7,12 +7,9 @@ from typing import Any
 
 from contracts.bundle import MANIFEST, Bundle, open_bundle
 from contracts.metrics import Metrics
-from contracts.settings import Environment, ModelSettings, Settings
+from contracts.settings import ModelSettings, Settings
 from contracts.topics import CATALOGUE, CLICKSTREAM
 from inference.engine import Engine
-from storefront.access import Access, Keyring
-from storefront.hub import Hub
-from storefront.window import Parts, Window
 from streams.admin import topic_epoch
 from streams.app import build_app
 from streams.backfill import Backfill
@@ -26,8 +23,7 @@ from streams.lagging import LagWatch
 from streams.names import physical
 from streams.producer import Producer
 from streams.progress import Progress
-from streams.recommend import Parts as Agents
-from streams.recommend import Recommender
+from streams.recommend import Parts, Recommender
 from streams.shared import SharedStatistics
 from streams.store import ProfileStore, StatisticsStore, open_statistics, open_store
 from streams.worker import Machinery, Worker
@@ -63,29 +59,13 @@ def build_worker(
     shared = SharedStatistics(counts, room, settings.stream.statistics_interval, progress)
     disk = DiskWaiter(profiles, metrics, progress)
     epochs = Epochs(partial(topic_epoch, settings.kafka))
-    parts = Agents(settings, room, profiles, shared, producer, burying, disk, metrics, progress, epochs.of)
+    parts = Parts(settings, room, profiles, shared, producer, burying, disk, metrics, progress, epochs.of)
     agent = CatalogueAgent(settings, room, producer, burying, metrics, progress)
     app = build_app(settings, Recommender(parts), agent, progress)
     backfill = Backfill(room, agent, _owned(app, physical(settings.kafka, CATALOGUE)))
     follower = Follower(settings, room, metrics, progress, backfill.run)
     lag = LagWatch(physical(settings.kafka, CLICKSTREAM), lambda: app.consumer, follower, metrics, progress)
     return Worker(Machinery(settings, producer, profiles, counts, room, shared, follower, disk, lag, progress, app))
-
-
-def build_window(settings: Settings, metrics: Metrics | None = None, engine: Engine | None = None) -> Window:
-    """The shop window, not started. In development without keys it has fresh ones."""
-    found, progress = metrics or Metrics(), Progress()
-    development = settings.environment is Environment.DEVELOPMENT and not settings.api.keys
-    fresh = Keyring.fresh() if development else None
-    access = Access(settings.api, settings.environment, fresh)
-    room = EngineRoom(engine or build_engine(settings, found))
-    profiles, counts = open_store(settings), open_statistics(settings)
-    shared = SharedStatistics(counts, room, settings.stream.statistics_interval, progress)
-    follower = Follower(settings, room, found, progress)
-    producer, hub = Producer(settings.kafka, progress.waits), Hub(settings, progress)
-    return Window(
-        Parts(settings, room, profiles, counts, shared, follower, producer, hub, access, found, progress, fresh)
-    )
 
 
 def _owned(app: Any, topic: str) -> Callable[[], frozenset[int]]:

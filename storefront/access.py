@@ -50,7 +50,7 @@ class Keyring(NamedTuple):
     @classmethod
     def fresh(cls) -> "Keyring":
         """New ones."""
-        return cls(*(new_key(role) for role in (Role.PAGE, Role.SERVER, Role.OPERATOR)))
+        return cls(*(new_key(Role(name)) for name in cls._fields))
 
 
 def new_key(role: Role) -> str:

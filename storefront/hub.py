@@ -7,28 +7,20 @@ process that was killed knows again what a reconnecting page has not seen.
 import asyncio
 from collections import OrderedDict, deque
 from time import time
-from typing import Any, NamedTuple
-
-import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from typing import NamedTuple
 
 from contracts.codec import decode_slate
-from contracts.errors import BadInput, BrokerUnavailable, Overloaded
+from contracts.errors import BadInput, Overloaded
 from contracts.events import RecommendationId, UserId
 from contracts.messages import Slate
 from contracts.settings import Settings
 from contracts.topics import RECOMMENDATIONS
-from streams.clients import connection
 from streams.names import physical
 from streams.progress import Progress
-from streams.stopping import stop_consumer
+from streams.tail import Runs, Tail
 
 EACH = 20  # slates kept of one shopper
 LATEST = 2_000  # slates kept of all
-AT_ONCE = 2_000
-
-log = structlog.get_logger()
 
 
 class Numbered(NamedTuple):
@@ -46,36 +38,27 @@ class Hub:
 
     def __init__(self, settings: Settings, progress: Progress) -> None:
         self._settings, self._progress = settings, progress
-        self._topic = physical(settings.kafka, RECOMMENDATIONS)
+        topic = physical(settings.kafka, RECOMMENDATIONS)
+        self._tail = Tail(settings.kafka, (topic,), "the stream of slates", self._take)
         self._of: OrderedDict[UserId, deque[Numbered]] = OrderedDict()
         self._by_id: OrderedDict[RecommendationId, Slate] = OrderedDict()
         self._listeners: dict[UserId, set[Listener]] = {}
-        self._consumer: AIOKafkaConsumer | None = None
         self._task: asyncio.Task[None] | None = None
         self.listening = 0
         self.latest: deque[Slate] = deque(maxlen=LATEST)
         self.seen = 0  # slates since the start
 
     async def start(self) -> None:
-        """Read back what is fresh, then follow. Raises: BrokerUnavailable."""
-        self._consumer = AIOKafkaConsumer(
-            enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=100, metadata_max_age_ms=5000,
-            max_partition_fetch_bytes=4 << 20, **connection(self._settings.kafka),
-        )  # fmt: skip
-        try:
-            await self._consumer.start()
-            await self._read_back(self._consumer)
-        except KafkaError as error:
-            raise BrokerUnavailable(f"the slates cannot be read: {type(error).__name__}: {error}") from error
-        self._task = self._progress.watch(self._follow(self._consumer), "hub")
+        """Read back what is fresh, then follow. Raises: BrokerUnavailable, TopicsRefused."""
+        await self._tail.start(int((time() - self._settings.api.fresh_seconds) * 1000))
+        self._task = self._progress.watch(self._tail.follow(), "hub")
 
     async def stop(self) -> None:
         """Let go."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
-        if self._consumer is not None:
-            await stop_consumer(self._consumer)
+        await self._tail.stop()
 
     def last(self, user: UserId) -> Slate | None:
         """A shopper's newest slate."""
@@ -114,29 +97,7 @@ class Hub:
         if not self._listeners[user]:
             del self._listeners[user]
 
-    async def _read_back(self, consumer: AIOKafkaConsumer) -> None:
-        await consumer._client.force_metadata_update()
-        count = self._settings.kafka.partitions
-        partitions = [TopicPartition(self._topic, number) for number in range(count)]
-        consumer.assign(partitions)
-        ends = await consumer.end_offsets(partitions)
-        since = int((time() - self._settings.api.fresh_seconds) * 1000)
-        starts = await consumer.offsets_for_times(dict.fromkeys(partitions, since))
-        for partition in partitions:
-            found = starts.get(partition)
-            consumer.seek(partition, found.offset if found else ends[partition])
-        while any([await consumer.position(p) < end for p, end in ends.items()]):
-            self._take(await consumer.getmany(timeout_ms=100, max_records=AT_ONCE))
-
-    async def _follow(self, consumer: AIOKafkaConsumer) -> None:
-        while True:
-            try:
-                self._take(await consumer.getmany(timeout_ms=1000, max_records=AT_ONCE))
-            except KafkaError as error:
-                log.warning("the slates stand still", error=f"{type(error).__name__}: {error}")
-                await asyncio.sleep(1.0)
-
-    def _take(self, runs: dict[TopicPartition, list[Any]]) -> None:
+    async def _take(self, runs: Runs) -> None:
         for record in (record for records in runs.values() for record in records):
             user = UserId((record.key or b"").decode(errors="replace"))
             try:

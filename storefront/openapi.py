@@ -10,7 +10,6 @@ from starlette.routing import compile_path
 
 from contracts.api import Problem
 from contracts.events import AnyEvent
-from storefront.access import Role
 from storefront.endpoint import JSON, LIMITED, Endpoint
 from storefront.problems import MEDIA, TITLES
 
@@ -61,7 +60,7 @@ def _operation(each: Endpoint, refs: dict[int, Any], event: Document) -> Documen
 
 def _statuses(each: Endpoint) -> list[int]:
     also = {400, 401, 403, 503, *each.also} | ({413} if each.raw or each.body else set())
-    limited = {429} if Role.VISITOR in each.roles or set(LIMITED) & set(each.roles) else set()
+    limited = {429} if set(LIMITED) & set(each.roles) else set()
     return [each.status, *sorted((also | limited) - {each.status})]
 
 

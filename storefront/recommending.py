@@ -1,7 +1,6 @@
 """A slate for a page: the stream's own where it is fresh and has what the page did, else one computed now."""
 
 import asyncio
-from collections.abc import Iterable
 from hashlib import blake2b
 from time import monotonic, time
 
@@ -10,9 +9,9 @@ from msgspec.structs import replace
 
 from contracts.api import Recommendations, RecommendationsQuery, Slot
 from contracts.errors import Missing, Reason, Unacceptable
-from contracts.events import EventId, ItemId, Kind, UserId
+from contracts.events import CartAdd, EventId, ItemId, UserId, View
 from contracts.messages import Slate, Trigger
-from contracts.profile import HISTORY, History, Profile
+from contracts.profile import Profile, fold
 from contracts.topics import CLICKSTREAM
 from inference.ask import Ask, Wish
 from storefront.token import has, offset_for
@@ -26,10 +25,11 @@ HOME = "home"
 async def recommend(window: Window, user: UserId, query: RecommendationsQuery) -> Recommendations:
     """What ``GET /v1/recommendations`` answers. Raises: BadInput, Missing, Overloaded, StoreUnavailable."""
     offset = offset_for(query.after, window.partition(user)) if query.after else -1
-    if _plain(query) and (slate := fresh(window, user, offset)) is not None:
+    plain = _plain(query)
+    if plain and (slate := fresh(window, user, offset)) is not None:
         return answer(window, slate, current=True, computed=False)
     profile = await _folded(window, user, offset, query.wait_ms / 1000)
-    if _plain(query) and (slate := fresh(window, user, max(offset, profile.answered))) is not None:
+    if plain and (slate := fresh(window, user, max(offset, profile.answered))) is not None:
         return answer(window, slate, current=has(profile, offset), computed=False)
     slate = await window.slate(ask_of(window, profile, query))
     return answer(window, slate, current=has(profile, offset), computed=True)
@@ -74,11 +74,6 @@ def ids(joined: str) -> tuple[ItemId, ...]:
 def ask_of(window: Window, profile: Profile, query: RecommendationsQuery) -> Ask:
     """What the engine is asked. The same profile and query have the same recommendation id."""
     now_ms = int(time() * 1000)
-    context = _context(window, query)
-    kind = Kind.VIEW if query.surface == "product" else Kind.CART_ADD
-    seen = replace(profile, history=_with(profile.history, context, kind, now_ms))
-    if kind is Kind.CART_ADD:
-        seen = replace(seen, cart=tuple(dict.fromkeys((*seen.cart, *context))))
     asked = replace(query, after="", wait_ms=0, user_id=None)
     digest = blake2b(msgspec.json.encode(asked), digest_size=6).hexdigest()
     trigger = Trigger(
@@ -86,28 +81,26 @@ def ask_of(window: Window, profile: Profile, query: RecommendationsQuery) -> Ask
         topic=physical(window.settings.kafka, CLICKSTREAM), partition=window.partition(profile.user_id),
         offset=profile.answered, time_ms=now_ms,
     )  # fmt: skip
-    return Ask(seen, trigger, query.surface, query.limit, wish_of(query))
+    return Ask(_on_the_page(window, profile, query, now_ms), trigger, query.surface, query.limit, wish_of(query))
 
 
-def _context(window: Window, query: RecommendationsQuery) -> tuple[ItemId, ...]:
-    """The items of the page that asks. Raises: Unacceptable, Missing."""
-    if query.surface != "product":
-        return ids(query.items) if query.surface == "cart" else ()
+def _on_the_page(window: Window, profile: Profile, query: RecommendationsQuery, now_ms: int) -> Profile:
+    """The profile as if the shopper had viewed the page's item, or put the page's items into the cart, just now.
+
+    Raises: Unacceptable, Missing.
+    """
+    kind, items = (View, (_item_of(window, query),)) if query.surface == "product" else (CartAdd, ids(query.items))
+    for item in items if query.surface != HOME else ():
+        profile = fold(profile, kind(event_id="page", user_id=profile.user_id, time_ms=now_ms, item_id=item))
+    return profile
+
+
+def _item_of(window: Window, query: RecommendationsQuery) -> ItemId:
     if query.item_id is None:
         raise Unacceptable(Reason.INVALID_FIELD, "surface=product needs item_id")
     if window.item(ItemId(query.item_id)) is None:
         raise Missing(f"there is no item {query.item_id!r} in the catalogue")
-    return (ItemId(query.item_id),)
-
-
-def _with(history: History, items: Iterable[ItemId], kind: Kind, now_ms: int) -> History:
-    """A history that goes on with ``items``."""
-    more = tuple(items)
-    return History(
-        (history.items + more)[-HISTORY:],
-        (history.kinds + (int(kind),) * len(more))[-HISTORY:],
-        (history.times_ms + (now_ms,) * len(more))[-HISTORY:],
-    )
+    return ItemId(query.item_id)
 
 
 def answer(window: Window, slate: Slate, current: bool, computed: bool) -> Recommendations:

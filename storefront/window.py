@@ -28,7 +28,7 @@ PROFILES_AT_ONCE, SLATES_AT_ONCE, SENDS_AT_ONCE = 256, 32, 256
 
 
 class Parts(NamedTuple):
-    """What the window works with; put together in ``launch/wiring.py``."""
+    """What the window works with; put together in ``launch/shopfront.py``."""
 
     settings: Settings
     engine: EngineRoom

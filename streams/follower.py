@@ -7,30 +7,22 @@ ended when it started.
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
-from time import monotonic
 from typing import Any
 
-import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka import TopicPartition
 
 from contracts.codec import decode_embedding
-from contracts.errors import BadInput, BrokerUnavailable, TopicsRefused
+from contracts.errors import BadInput
 from contracts.events import ItemId
 from contracts.metrics import Metrics
 from contracts.settings import Settings
 from contracts.topics import CATALOGUE, EMBEDDINGS
 from inference.engine import Engine
 from streams.catalogue import read_item
-from streams.clients import connection
 from streams.engine_room import EngineRoom
 from streams.names import physical
 from streams.progress import Progress
-from streams.stopping import stop_consumer
-
-AT_ONCE = 2000
-
-log = structlog.get_logger()
+from streams.tail import Runs, Tail
 
 
 class Follower:
@@ -48,21 +40,13 @@ class Follower:
         self._metrics, self._progress, self._beside = metrics, progress, beside
         self._items = physical(settings.kafka, CATALOGUE)
         self._vectors = physical(settings.kafka, EMBEDDINGS)
-        self._consumer: AIOKafkaConsumer | None = None
+        self._tail = Tail(settings.kafka, (self._items, self._vectors), "the catalogue", self._take)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Read everything that is there, then keep up in the background. Raises: BrokerUnavailable."""
-        self._consumer = AIOKafkaConsumer(
-            enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=100,
-            metadata_max_age_ms=5000, max_partition_fetch_bytes=4 << 20, **connection(self._settings.kafka),
-        )  # fmt: skip
-        try:
-            await self._consumer.start()
-            await self._catch_up(self._consumer)
-        except KafkaError as error:
-            raise BrokerUnavailable(f"the catalogue cannot be read: {type(error).__name__}: {error}") from error
-        self._tasks = [self._progress.watch(self._follow(self._consumer), "follower")]
+        """Read everything that is there, then keep up in the background. Raises: BrokerUnavailable, TopicsRefused."""
+        await self._tail.start()
+        self._tasks = [self._progress.watch(self._tail.follow(), "follower")]
         if self._beside is not None:
             self._tasks.append(self._progress.watch(self._beside(), "backfill"))
 
@@ -72,40 +56,13 @@ class Follower:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-        if self._consumer is not None:
-            await stop_consumer(self._consumer)
+        await self._tail.stop()
 
     async def ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Where partitions of any topic end now. Raises: KafkaError."""
-        wanted = list(partitions)
-        return dict(await self._consumer.end_offsets(wanted)) if self._consumer and wanted else {}
+        return await self._tail.ends(partitions)
 
-    async def _catch_up(self, consumer: AIOKafkaConsumer) -> None:
-        partitions = [TopicPartition(t, p) for t in (self._items, self._vectors) for p in await self._all(consumer, t)]
-        consumer.assign(partitions)
-        await consumer.seek_to_beginning(*partitions)
-        ends = await consumer.end_offsets(partitions)
-        while any([await consumer.position(p) < end for p, end in ends.items()]):
-            await self._take(await consumer.getmany(timeout_ms=100, max_records=AT_ONCE))
-
-    async def _all(self, consumer: AIOKafkaConsumer, topic: str) -> Sequence[int]:
-        deadline = monotonic() + self._settings.kafka.request_timeout
-        while not (found := consumer.partitions_for_topic(topic)):
-            if monotonic() > deadline:
-                raise TopicsRefused(f"{topic} is missing. Run `daogou topics create`")
-            await consumer._client.force_metadata_update()
-            await asyncio.sleep(0.1)
-        return sorted(found)
-
-    async def _follow(self, consumer: AIOKafkaConsumer) -> None:
-        while True:
-            try:
-                await self._take(await consumer.getmany(timeout_ms=1000, max_records=AT_ONCE))
-            except KafkaError as error:
-                log.warning("the catalogue stands still", error=f"{type(error).__name__}: {error}")
-                await asyncio.sleep(1.0)
-
-    async def _take(self, runs: dict[TopicPartition, list[Any]]) -> None:
+    async def _take(self, runs: Runs) -> None:
         for partition, records in runs.items():
             take = self._take_items if partition.topic == self._items else take_vectors
             await self._engine.ask(lambda engine, take=take, records=records: take(engine, records))  # type: ignore[misc]

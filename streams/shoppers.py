@@ -51,7 +51,7 @@ async def forget(settings: Settings, store: ProfileStore, user: UserId, seconds:
 
 
 async def _publish(settings: Settings, user: UserId, asked_ms: int, partitions: set[int]) -> None:
-    topic, value = physical(settings.kafka, CLICKSTREAM), _forget(user, asked_ms)
+    topic, value = physical(settings.kafka, CLICKSTREAM), forgetting(user, asked_ms)
     producer = Producer(settings.kafka)
     await producer.start()
     try:
@@ -61,5 +61,6 @@ async def _publish(settings: Settings, user: UserId, asked_ms: int, partitions: 
         await producer.stop()
 
 
-def _forget(user: UserId, asked_ms: int) -> bytes:
+def forgetting(user: UserId, asked_ms: int) -> bytes:
+    """The event that erases a shopper's profile, as it goes into the clickstream."""
     return encode_json(Forget(event_id=uuid4().hex, user_id=user, time_ms=asked_ms))

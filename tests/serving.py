@@ -17,7 +17,8 @@ from contracts.metrics import Metrics
 from contracts.settings import Settings
 from inference.engine import Engine
 from launch.catalogue_files import put_items
-from launch.wiring import build_window, build_worker
+from launch.shopfront import build_window
+from launch.wiring import build_worker
 from storefront.app import build_app
 from storefront.window import Window
 from tests.streaming import running

@@ -68,8 +68,7 @@ class CrossEncoder:
 
 def _texts(view: View) -> Callable[[ItemId], str]:
     def text(item_id: ItemId) -> str:
-        row = view.table.row_of.get(item_id)
-        item = None if row is None else view.table.items[row]
+        item = view.table.item(item_id)
         return text_of(item) if item else ""
 
     return text

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from contracts.items import NO_ROW, Rows
-from contracts.postings import ANCHORS, Postings
+from contracts.postings import ANCHORS
 from contracts.statistics import kernel
 from contracts.terms import closest
 from inference.ask import View
@@ -18,19 +18,14 @@ class Words:
 
     name = "words"
 
-    def __init__(self) -> None:
-        self._postings: Postings | None = None
-
     def propose(self, view: View, limit: int) -> Rows:
         """See ``Source``."""
-        if self._postings is None or self._postings.table is not view.table:
-            self._postings = Postings(view.table)
         rows = np.full((len(view), limit), NO_ROW, np.int32)
         recent = view.recent[:, :ANCHORS]
         weights = kernel(recent.shape[1]).astype(np.float32)
-        step = self._postings.groups(len(view))
+        step = view.postings.groups(len(view))
         for start in range(0, len(view), step):
-            scores = self._postings.scores(recent[start : start + step], weights)
+            scores = view.postings.scores(recent[start : start + step], weights)
             found = top_rows(np.where(view.offered & (scores > 0.0), scores, -np.inf), limit)
             rows[start : start + step, : found.shape[1]] = found
         return rows

@@ -17,10 +17,10 @@ def api_key(
     """
     from secrets import token_urlsafe
 
-    from storefront.access import Role, entry_of, new_key
+    from storefront.access import Keyring, Role, entry_of, new_key
 
-    if role not in ("page", "server", "operator"):
-        raise typer.BadParameter(f"{role!r}; there are page, server, operator", param_hint="ROLE")
+    if role not in Keyring._fields:
+        raise typer.BadParameter(f"{role!r}; there are {', '.join(Keyring._fields)}", param_hint="ROLE")
     key = new_key(Role(role))
     typer.echo(f"key (keep it, it is not shown again): {key}")
     typer.echo(f"for DAOGOU_API__KEYS (a JSON list):   {entry_of(key)}")

@@ -26,16 +26,12 @@ def serve(
     """
     import uvicorn
 
-    from contracts.settings import load_settings
     from launch.logs import configure
-    from launch.wiring import build_window
+    from launch.shopfront import build_window
     from storefront.app import build_app
 
-    given = settings_for(broker, redis).model_dump()
-    given["api"] |= {"host": host} if host else {}
-    given["api"] |= {"port": port} if port is not None else {}
-    given["api"] |= {"demo_shop": True} if shop else {}
-    settings = load_settings(**given)
+    given = {"host": host or None, "port": port, "demo_shop": shop or None}
+    settings = settings_for(broker, redis, {name: value for name, value in given.items() if value is not None})
     configure(settings.log_json)
     window = build_window(settings)
     if window.parts.fresh is not None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import subprocess
-import sys
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -11,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from contracts.errors import EnvironmentRefused
+from launch.demo.command import command_of
 from launch.embedded.process import start, stop, tail
 
 READY_SECONDS = 90.0
@@ -28,8 +28,7 @@ class Fleet:
 
     def __init__(self, count: int, broker: str, redis_url: str, folder: Path) -> None:
         self._logs = [folder / f"worker-{number}.log" for number in range(count)]
-        addresses = f"DAOGOU_KAFKA__BOOTSTRAP_SERVERS={broker}", f"DAOGOU_REDIS__URL={redis_url}"
-        command = ("env", "DAOGOU_LOG_JSON=true", *addresses, sys.executable, "-m", "launch.cli", "worker")
+        command = command_of(broker, redis_url, "worker", DAOGOU_LOG_JSON="true")
         self._processes: list[subprocess.Popen[bytes]] = []
         for log in self._logs:
             log.unlink(missing_ok=True)

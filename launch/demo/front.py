@@ -1,10 +1,10 @@
 """The demo's shop page and API: one more process, which ends with this one."""
 
 import subprocess
-import sys
 from pathlib import Path
 from types import TracebackType
 
+from launch.demo.command import command_of
 from launch.embedded.process import free_ports, is_open, start, stop, wait_open
 
 READY_SECONDS = 60.0
@@ -20,10 +20,8 @@ class Front:
     def __init__(self, port: int, broker: str, redis_url: str, folder: Path) -> None:
         self._port = free_ports(1)[0] if is_open(port) else port
         self._log, self._folder = folder / "serve.log", folder
-        self._command = (
-            "env", f"DAOGOU_KAFKA__BOOTSTRAP_SERVERS={broker}", f"DAOGOU_REDIS__URL={redis_url}", "PYTHONUNBUFFERED=1",
-            sys.executable, "-m", "launch.cli", "serve", "--shop", "--port", str(self._port),
-        )  # fmt: skip
+        words = "serve", "--shop", "--port", str(self._port)
+        self._command = command_of(broker, redis_url, *words, PYTHONUNBUFFERED="1")
 
     @property
     def pid(self) -> int:
@@ -47,7 +45,7 @@ class Front:
         self._process: subprocess.Popen[bytes] = start(self._command, self._log, self._folder)
         try:
             wait_open(self._process, self._port, READY_SECONDS, self._log)
-        except BaseException:
+        except BaseException:  # whatever ends the wait, Ctrl-C too: no process is left
             stop(self._process)
             raise
         return self

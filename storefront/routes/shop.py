@@ -1,12 +1,11 @@
 """Items, search, catalogue and profile: what a page shows beside slates, and what a shop's own systems change."""
 
 from time import time
-from uuid import uuid4
 
 from contracts.api import Accepted, Categories, Category, Counted, ItemList, Met, ProfileAnswer, ScoredItem
 from contracts.codec import encode_json
 from contracts.errors import Missing, Reason, Unacceptable
-from contracts.events import Forget, ItemId, Kind
+from contracts.events import ItemId, Kind
 from contracts.messages import CatalogueItem
 from contracts.profile import Profile
 from contracts.topics import CATALOGUE, CLICKSTREAM
@@ -16,6 +15,7 @@ from storefront.endpoint import Call
 from storefront.token import token_of
 from streams.names import physical
 from streams.producer import Outgoing
+from streams.shoppers import forgetting
 
 
 async def get_item(call: Call) -> CatalogueItem:
@@ -70,9 +70,9 @@ async def get_profile(call: Call) -> ProfileAnswer:
 async def delete_profile(call: Call) -> Accepted:
     """Forget a shopper: an event in the log, so that a replay forgets them again."""
     user = whose(call.caller, call.query.user_id)
-    event = Forget(event_id=uuid4().hex, user_id=user, time_ms=int(time() * 1000))
+    value = forgetting(user, int(time() * 1000))
     topic = physical(call.window.settings.kafka, CLICKSTREAM)
-    sent = await call.window.send([Outgoing(topic, user.encode(), encode_json(event), call.window.partition(user))])
+    sent = await call.window.send([Outgoing(topic, user.encode(), value, call.window.partition(user))])
     return Accepted(token=token_of(sent))
 
 

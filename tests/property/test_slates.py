@@ -95,7 +95,7 @@ def batch(ids, categories=None):
     table = ItemTable(1)
     for number in range(8):
         table.upsert(item(number, category=(categories or {}).get(number, ()), brand=""))
-    return Batch([ask(profile_after([]))] * len(ids), ids, table, None)
+    return Batch([ask(profile_after([]))] * len(ids), ids, table, None, None)
 
 
 def select(values, ids, size=3, categories=None, **changed):
@@ -155,7 +155,7 @@ def test_the_last_place_is_for_the_best_of_what_is_new(hours_old, picks):
     added = [None] * 6 + list(hours_old)
     for number, hours in enumerate(added):
         table.upsert(item(number, added_ms=None if hours is None else NOW_MS - hours * HOUR_MS))
-    view_of_one = Batch([ask(profile_after([]))], ["aa"], table, None)
+    view_of_one = Batch([ask(profile_after([]))], ["aa"], table, None, None)
     chosen = EngineSettings(category_penalty=0.0, brand_penalty=0.0)
     values = 8.0 - np.arange(8.0)[None, :]
     rows = np.arange(8, dtype=np.int32)[None, :]
