@@ -23,6 +23,7 @@ from contracts.bundle import (
     entries,
     write_manifest,
 )
+from contracts.ngrams import NGRAM_INPUTS
 from contracts.pairs import Pair
 from contracts.precision import Precision
 from export.golden import EDGES, ENCODER_INPUTS, TITLES, Cases
@@ -30,7 +31,7 @@ from export.graphs import Wanted
 from export.parity import HEAD_OUTPUTS, Planned
 from export.sealing import replaced, versions
 from export.variants import Say, write_planned
-from training.head import Head, load_head, pair_tokens
+from training.head import Head, Model, WithNgrams, load_head, model_inputs
 
 Measure = Callable[[Bundle], tuple[Figure, ...]]
 
@@ -47,9 +48,10 @@ def export_head(
         ExportRefused: the graph disagrees with PyTorch.
     """
     head, model, tokenizer = load_head(folder)
-    wanted = Wanted(HEAD_FILES[head.kind], ENCODER_INPUTS, HEAD_OUTPUTS)
+    inputs = (*ENCODER_INPUTS, *NGRAM_INPUTS) if isinstance(model, WithNgrams) else ENCODER_INPUTS
+    wanted = Wanted(HEAD_FILES[head.kind], inputs, HEAD_OUTPUTS)
     with replaced(out) as part:
-        graph, parities = write_planned(Planned(wanted, model, head_cases(tokenizer, head)), part, variants, say)
+        graph, parities = write_planned(Planned(wanted, model, head_cases(model, tokenizer, head)), part, variants, say)
         (part / TOKENIZER).write_text(tokenizer.to_str())
         manifest = _manifest(part, head, name, graph, parities)
         figures = measure(write_manifest(part, manifest))
@@ -58,12 +60,12 @@ def export_head(
     return Bundle(out, sealed.manifest, sealed.digest)
 
 
-def head_cases(tokenizer: Tokenizer, head: Head) -> Cases:
+def head_cases(model: Model, tokenizer: Tokenizer, head: Head) -> Cases:
     """Texts of its own trade in one batch, then every edge case alone, and one beside the longest history."""
-    golden = pair_tokens(tokenizer, (*head.probes, *(Pair(text) for text in TITLES)))
+    golden = model_inputs(model, tokenizer, (*head.probes, *(Pair(text) for text in TITLES)))
     long = Pair("红色连衣裙", "a coat ; " * 200)
     alone = (*(Pair(text) for text in EDGES), long)
-    return (golden, *(pair_tokens(tokenizer, [pair]) for pair in alone))
+    return (golden, *(model_inputs(model, tokenizer, [pair]) for pair in alone))
 
 
 def _manifest(part: Path, head: Head, name: str, graph: Graph, parities: Sequence[Parity]) -> Manifest:

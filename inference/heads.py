@@ -11,6 +11,7 @@ from contracts.biases import Biases
 from contracts.bundle import BIASES, HEAD_FILES, TOKENIZER, Bundle
 from contracts.errors import BundleRefused
 from contracts.items import Floats
+from contracts.ngrams import NGRAM_INPUTS, ngrams
 from contracts.pairs import Pair, inputs_of
 from contracts.settings import ModelSettings
 from inference.encoder import INPUTS, padded
@@ -36,7 +37,11 @@ class Head:
         manifest = bundle.manifest
         if manifest.kind not in HEAD_FILES:
             raise BundleRefused(f"{bundle.folder} is a {manifest.kind}'s bundle: it scores no texts")
-        self._model = Model(bundle, HEAD_FILES[manifest.kind], INPUTS, "scores", settings)
+        file = HEAD_FILES[manifest.kind]
+        taken = {each.name for graph in manifest.graphs if graph.file == file for each in graph.inputs}
+        self._reads_ngrams = not taken.isdisjoint(NGRAM_INPUTS)
+        names = (*INPUTS, *NGRAM_INPUTS) if self._reads_ngrams else INPUTS
+        self._model = Model(bundle, file, names, "scores", settings)
         self._tokenizer = Tokenizer.from_str(bundle.read(TOKENIZER).decode())
         self._tokenizer.enable_truncation(manifest.max_tokens)
         self._tokenizer.no_padding()
@@ -49,7 +54,9 @@ class Head:
         order = sorted(range(len(pairs)), key=lambda i: len(tokens[i].ids))
         for start in range(0, len(order), BATCH):
             some = order[start : start + BATCH]
-            found[some] = self._model.run(padded([tokens[i] for i in some]))
+            letters = ngrams([pairs[i].text for i in some])._asdict() if self._reads_ngrams else {}
+            beside = {f"ngram_{name}": values for name, values in letters.items()}
+            found[some] = self._model.run({**padded([tokens[i] for i in some]), **beside})
         return found
 
     def labels(self, texts: Sequence[str]) -> list[Label]:

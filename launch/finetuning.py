@@ -8,32 +8,45 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
-from msgspec.structs import replace
-from tokenizers import Tokenizer
-from torch import nn
+import torch
+from numpy.typing import NDArray
+from scipy.special import log_softmax
 
 from contracts.bundle import Bundle, Figure, TrainingFacts
 from contracts.errors import Reason, Unacceptable
+from contracts.ngrams import ngrams
 from contracts.pairs import Pair
 from contracts.precision import Precision
 from contracts.settings import ModelSettings
 from export.heads import export_head
 from inference.heads import Head as Served
-from inference.heads import biases_of
-from training.bias import Fitted, Numbers, choose_biases, mae, means_of, plain, plain_forward, rmse, stars_of, within
 from training.class_metrics import class_figures, macro_f1
 from training.config import figures
-from training.head import Example, Head, HeadPlan, Predict, Task, Tuned, begin, fine_tune, for_given, save_head
-from training.labelled import Columns, Labelled, Parts, read_labelled, split_labelled
-from training.log import Log
-from training.ngrams import Classes, answer, class_numbers
-from training.rated import Rated, RatedParts, split_rated
+from training.hashed_ngrams import HashedNgrams, Learned, Texts, learn_ngrams
+from training.head import (
+    Example,
+    Head,
+    HeadPlan,
+    Predict,
+    Scores,
+    Task,
+    Tuned,
+    begin,
+    fine_tune,
+    for_given,
+    save_head,
+    scores,
+)
+from training.labelled import Columns, Parts, read_labelled, split_labelled
+from training.ngrams import answer, class_numbers
+from training.shrinkage import kept_share
 
 PROBES = 48
-ROUNDS = 2000
-RATING = "rating"
+AT_ONCE = 256
 
+Numbers = NDArray[np.float64]
 Say = Callable[[str], None]
+Measure = Callable[[Bundle], tuple[Figure, ...]]
 
 
 class Order(NamedTuple):
@@ -61,117 +74,66 @@ def classify(paths: Sequence[Path], columns: Columns, positive: str | None, orde
     parts = split_labelled(read_labelled(paths, columns))
     labels = sorted({row.label for row in parts.learn})
     asked = _positive(labels, positive)
-    order.say(f"{_sizes(parts[:3])} texts, split by {parts.by}; classes {', '.join(labels)}")
-    bert, tokenizer = begin([row.text for row in parts.learn], order.plan, order.start, order.say)
-    truth = class_numbers(parts.choose, labels)
-    examples = [Example(Pair(row.text), float(labels.index(row.label))) for row in parts.learn]
-    task = Task(len(labels), examples, lambda predict: macro_f1(_likeliest(predict, parts.choose), truth))
-    tuned = fine_tune(bert, tokenizer, task, order.paced, order.say)
-    facts = _facts(paths, order.plan.seed, len(parts.learn), {"validation_macro_f1": tuned.score})
+    order.say(f"{sizes_of(parts[:3])} texts, split by {parts.by}; classes {', '.join(labels)}")
+    learn, choose = (Texts([row.text for row in part], class_numbers(part, labels)) for part in parts[:2])
+    plainly = learn_ngrams(learn, choose, len(labels), order.say)
+    bert, tokenizer = begin(learn.texts, order.plan, order.start, order.say)
+    beside = Beside(choose, logits_of(plainly.module, choose.texts))
+    tuned = fine_tune(bert, tokenizer, _class_task(learn, plainly, beside), order.paced, order.say)
+    found = scores(tuned.model, tokenizer, pairs_of(choose.texts))
+    share = beside.kept_of(found)
+    order.say(f"{share:.0%} of what the encoder adds to the n-grams is more than chance on validation")
+    tuned.shrunk(share)
+    judged = {"validation_macro_f1": beside.score(lambda _: share * found), "encoder_share": share}
+    facts = _facts(paths, order.plan.seed, len(parts.learn), judged)
     head = Head(
-        kind="classifier", outputs=tuple(labels), max_tokens=_limit(tuned), facts=facts,
-        probes=tuple(Pair(row.text) for row in parts.choose[:PROBES]),
+        kind="classifier", outputs=tuple(labels), max_tokens=limit_of(tuned), facts=facts,
+        probes=tuple(pairs_of(choose.texts[:PROBES])),
     )  # fmt: skip
-    return _exported(head, tuned, order, lambda bundle: _class_figures(bundle, parts, labels, asked, order.say))
+    made = Made(head, tuned, plainly.module)
+    return exported(made, order, lambda bundle: _class_figures(bundle, parts, labels, asked, order.say))
 
 
-def rate(log: Log, order: Order) -> Bundle:
-    """A regressor's bundle: the stars themselves, or what the bias model lacks, whichever is better on validation.
+class Beside(NamedTuple):
+    """Texts to choose on, and what the n-grams alone make of them: logits [n, classes]."""
 
-    Raises: Unacceptable, ExportRefused.
-    """
-    parts = split_rated(log.events, log.items)
-    if not all(parts):
-        raise Unacceptable(Reason.EMPTY, "too few rated reviews to learn from and to measure on")
-    order.say(f"{_sizes(parts)} ratings, split by time; the last are {_reviews(parts.test):,} reviews")
-    fitted = choose_biases(parts.learn, parts.choose)
-    texts = [text for each in parts.learn for text in each.pair]
-    bert, tokenizer = begin(texts, order.plan, order.start, order.say)
-    tried = [_tuned_rating(Residual(parts, fitted, on), bert, tokenizer, order) for on in (False, True)]
-    best = max((0, 1), key=lambda on: tried[on].score)
-    order.say("the residual of the bias model is predicted" if best else "the rating itself is predicted")
-    facts = TrainingFacts(
-        data_digest=log.digest, events=len(parts.learn), shoppers=len({each.user_id for each in parts.learn}),
-        items=len({each.item_id for each in parts.learn}), seed=order.plan.seed,
-        metrics=figures(_validation(tried, fitted, parts)),
-    )  # fmt: skip
-    head = Head(
-        kind="regressor", outputs=(RATING,), max_tokens=_limit(tried[best]), facts=facts,
-        probes=tuple(each.pair for each in parts.choose[:PROBES]), biases=replace(fitted.biases, residual=bool(best)),
-    )  # fmt: skip
-    return _exported(head, tried[best], order, lambda bundle: rating_figures(bundle, parts))
+    choose: Texts
+    logits: Numbers
+
+    def score(self, predict: Predict) -> float:
+        """Macro F1 of both together."""
+        both = self.logits + predict(pairs_of(self.choose.texts))
+        return macro_f1(np.asarray(both.argmax(axis=1), np.int64), self.choose.truth)
+
+    def kept_of(self, found: Scores) -> float:
+        """How much of ``found`` [n, classes] is worth adding, by log loss; of texts whose class was learned."""
+        rows = np.flatnonzero(self.choose.truth >= 0)
+        truth = self.choose.truth[rows]
+
+        def losses(share: float) -> Numbers:
+            logs = log_softmax(self.logits[rows] + share * found[rows], axis=1)
+            return -np.asarray(logs[np.arange(len(rows)), truth])
+
+        return kept_share(losses, np.arange(len(rows)))
 
 
-class Residual(NamedTuple):
-    """One of the two ways to predict stars: ``on``, what the bias model lacks; else the stars themselves."""
-
-    parts: RatedParts
-    fitted: Fitted
-    on: bool
-
-    def given(self, rated: Sequence[Rated]) -> Numbers:
-        """What is known without the model: the bias model's answer, or nothing."""
-        return plain(self.fitted.biases, rated) if self.on else np.zeros(len(rated))
-
-    def task(self) -> Task:
-        """To learn what is left, by biases that had not seen the rating."""
-        learn = self.parts.learn
-        left = stars_of(learn) - (plain_forward(self.fitted, learn) if self.on else 0.0)
-        examples = [Example(each.pair, float(target)) for each, target in zip(self.parts.learn, left, strict=True)]
-        return Task(1, examples, self._score, 0.0 if self.on else float(left.mean()))
-
-    def _score(self, predict: Predict) -> float:
-        choose = self.parts.choose
-        found = self.given(choose) + predict([each.pair for each in choose])[:, 0]
-        return -rmse(within(self.fitted.biases, found), stars_of(choose))
+def pairs_of(texts: Sequence[str]) -> list[Pair]:
+    """Texts alone."""
+    return [Pair(text) for text in texts]
 
 
-def _tuned_rating(way: Residual, bert: nn.Module, tokenizer: Tokenizer, order: Order) -> Tuned:
-    order.say("on the residual of the bias model" if way.on else "on the rating itself")
-    return fine_tune(bert, tokenizer, way.task(), order.paced, order.say)
+def logits_of(module: HashedNgrams, texts: Sequence[str]) -> Numbers:
+    """[n, classes], by PyTorch, a few texts at a time: they are padded to the longest."""
+    runs = [texts[at : at + AT_ONCE] for at in range(0, len(texts), AT_ONCE)]
+    with torch.no_grad():
+        found = [module(*map(torch.from_numpy, ngrams(run))).numpy() for run in runs]
+    return np.concatenate(found).astype(np.float64)
 
 
-def _validation(tried: Sequence[Tuned], fitted: Fitted, parts: RatedParts) -> dict[str, float]:
-    bias = within(fitted.biases, plain(fitted.biases, parts.choose))
-    return {
-        "validation_rating_rmse": -tried[0].score, "validation_residual_rmse": -tried[1].score,
-        "validation_bias_model_rmse": rmse(bias, stars_of(parts.choose)),
-        "damping_items": fitted.of_items, "damping_shoppers": fitted.of_shoppers,
-    }  # fmt: skip
-
-
-def rating_figures(bundle: Bundle, parts: RatedParts) -> tuple[Figure, ...]:
-    """RMSE and MAE of the exported model and of the plain answers, and the difference to the best of them.
-
-    The interval is of a bootstrap over shoppers: one shopper's ratings are no independent witnesses.
-    """
-    biases, test = biases_of(bundle), parts.test
-    found = Served(bundle, ModelSettings()).scores([each.pair for each in test])[:, 0].astype(np.float64)
-    bias = plain(biases, test)
-    answers = {
-        "test": within(biases, found + bias if biases.residual else found),
-        "global_mean": np.full(len(test), biases.mean),
-        "user_mean": means_of(parts.learn, test, lambda each: each.user_id),
-        "item_mean": means_of(parts.learn, test, lambda each: each.item_id),
-        "bias_model": within(biases, bias),
-    }
-    truth = stars_of(test)
-    measured = {f"{name}_{what.__name__}": what(a, truth) for name, a in answers.items() for what in (rmse, mae)}
-    low, high = difference(answers["test"], answers["bias_model"], truth, [each.user_id for each in test])
-    spread = {"test_minus_bias_model_rmse_low": low, "test_minus_bias_model_rmse_high": high}
-    sizes = {"test_ratings": float(len(test)), "test_reviews": float(_reviews(test))}
-    return figures({**measured, **spread, **sizes, "residual": float(biases.residual)})
-
-
-def difference(ours: Numbers, theirs: Numbers, truth: Numbers, owners: Sequence[str]) -> tuple[float, float]:
-    """The 95% interval of RMSE(ours) - RMSE(theirs), shoppers drawn anew."""
-    names, groups = np.unique(np.array(owners), return_inverse=True)
-    sums = [np.bincount(groups, (each - truth) ** 2, len(names)) for each in (ours, theirs)]
-    sizes = np.bincount(groups, minlength=len(names))
-    drawn = np.random.default_rng(0).integers(0, len(names), (ROUNDS, len(names)))
-    left, right = (np.sqrt(each[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)) for each in sums)
-    low, high = np.quantile(left - right, (0.025, 0.975))
-    return float(low), float(high)
+def _class_task(learn: Texts, plainly: Learned, beside: Beside) -> Task:
+    rows = zip(pairs_of(learn.texts), learn.truth.tolist(), plainly.forward.tolist(), strict=True)
+    examples = [Example(pair, float(number), tuple(logits)) for pair, number, logits in rows]
+    return Task(plainly.forward.shape[1], examples, beside.score)
 
 
 def _class_figures(
@@ -179,26 +141,31 @@ def _class_figures(
 ) -> tuple[Figure, ...]:
     truth = class_numbers(parts.test, labels)
     say("measuring the exported model, and a regression on character n-grams")
-    found = _likeliest(Served(bundle, ModelSettings()).scores, parts.test)
+    found = Served(bundle, ModelSettings()).scores(pairs_of([row.text for row in parts.test]))
     most = Counter(row.label for row in parts.learn).most_common(1)[0][0]
     plainly = answer(parts.learn, parts.choose, [row.text for row in parts.test], labels, macro_f1)
     return (
-        *class_figures("test", found, truth, positive),
+        *class_figures("test", np.asarray(found.argmax(axis=1), np.int64), truth, positive),
         *class_figures("ngrams", plainly, truth, positive),
         *class_figures("majority", np.full(len(truth), labels.index(most)), truth, positive),
         Figure(name="test_texts", value=float(len(truth))),
     )
 
 
-def _likeliest(predict: Predict, rows: Sequence[Labelled]) -> Classes:
-    return np.asarray(predict([Pair(row.text) for row in rows]).argmax(axis=1), np.int64)
+class Made(NamedTuple):
+    """What is to be exported."""
+
+    head: Head
+    tuned: Tuned
+    beside: HashedNgrams | None = None
 
 
-def _exported(head: Head, tuned: Tuned, order: Order, measure: Callable[[Bundle], tuple[Figure, ...]]) -> Bundle:
+def exported(made: Made, order: Order, measure: Measure) -> Bundle:
+    """The bundle, with the figures that ``measure`` reads from its own file. Raises: ExportRefused."""
     with TemporaryDirectory() as scratch:
         folder = order.checkpoint or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
-        save_head(folder, head, tuned)
+        save_head(folder, *made)
         return export_head(folder, order.out, order.name, order.say, order.variants, measure)
 
 
@@ -220,14 +187,12 @@ def _facts(paths: Sequence[Path], seed: int, texts: int, values: dict[str, float
     )
 
 
-def _limit(tuned: Tuned) -> int:
+def limit_of(tuned: Tuned) -> int:
+    """Tokens of the longest text that is read whole."""
     return int((tuned.tokenizer.truncation or {})["max_length"])
 
 
-def _reviews(rated: Sequence[Rated]) -> int:
-    return len({each.review for each in rated})
-
-
-def _sizes(parts: Sequence[Sequence[object]]) -> str:
+def sizes_of(parts: Sequence[Sequence[object]]) -> str:
+    """How many there are of each part, in words."""
     learn, choose, test = (len(part) for part in parts)
     return f"{learn:,} + {choose:,} + {test:,}"

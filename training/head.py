@@ -1,7 +1,8 @@
 """A head on a text encoder, fine-tuned whole: logits of classes, or one number for a pair of texts.
 
-The best epoch on validation is kept, the start included. The head begins at zero, so a regressor begins as the mean
-(or, on the residual of the bias model, as the bias model) and can only be chosen to differ where that helped.
+A plain answer stands beside it: weights of hashed character n-grams for classes (``training/hashed_ngrams.py``), the
+bias model for ratings. The head begins at zero and learns what the plain answer leaves; the best epoch on validation is
+kept, the start included, and of its output as much as is more than chance (``training/shrinkage.py``).
 """
 
 import copy
@@ -22,17 +23,20 @@ from torch import Tensor, nn
 from contracts.biases import Biases
 from contracts.bundle import TrainingFacts
 from contracts.errors import Reason, Unacceptable, Unreadable
+from contracts.ngrams import ngrams
 from contracts.pairs import Pair, inputs_of
 from training.config import ENCODER_FOLDER, EncoderSize
 from training.encoder import Say, TextEncoder, batches, learn_words, load_encoder, new_model, save_encoder
+from training.hashed_ngrams import HashedNgrams
 from training.wordpiece import train_tokenizer
 
 DESCRIPTION = "head.json"
 WEIGHTS = "head.safetensors"
 WORD_TOKENS = 64  # of a text, to learn words from: what stands further on has the same words
+NGRAMS = "ngrams."
 WINDOW = 32  # batches among which texts of like length are put together
 
-GIVEN_RATE, OWN_RATE = 5e-5, 1e-3
+GIVEN_RATE, OWN_RATE = 5e-5, 5e-4
 
 Scores = NDArray[np.float32]
 Predict = Callable[[Sequence[Pair]], Scores]
@@ -45,7 +49,7 @@ class HeadPlan(Struct, frozen=True, kw_only=True):
     """
 
     seed: int = 0
-    epochs: int = 4
+    epochs: int = 2
     batch: int = 32
     learning_rate: float | None = None
     dropout: float = 0.1
@@ -70,22 +74,25 @@ class Head(Struct, frozen=True, kw_only=True):
 
 
 class Example(NamedTuple):
-    """What is read, and what should come of it: a class's number, or a number."""
+    """What is read, and what should come of it: a class's number, or a number.
+
+    ``beside``: the plain answer's logits of each class, as of a text that it had not seen; they are added.
+    """
 
     pair: Pair
     target: float
+    beside: tuple[float, ...] = ()
 
 
 class Task(NamedTuple):
     """What a head is to learn. ``score`` is given what predicts, and says how good that is on validation.
 
-    Greater is better. ``start_at``: what every output is before anything was learned.
+    Greater is better.
     """
 
     outputs: int
     learn: Sequence[Example]
     score: "Callable[[Predict], float]"
-    start_at: float = 0.0
 
 
 class Tuned(NamedTuple):
@@ -95,22 +102,44 @@ class Tuned(NamedTuple):
     tokenizer: Tokenizer
     score: float
 
+    def shrunk(self, share: float) -> None:
+        """Let the model say that much of what it says, and no more."""
+        with torch.no_grad():
+            self.model.out.weight.mul_(share)
+            self.model.out.bias.mul_(share)
+
 
 class HeadModel(nn.Module):
     """Token ids -> scores [n, outputs]. The mean of the last layer's states, and one linear map."""
 
-    def __init__(self, bert: nn.Module, outputs: int, dropout: float = 0.0, start_at: float = 0.0) -> None:
+    def __init__(self, bert: nn.Module, outputs: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.encoder = TextEncoder(bert, "mean", normalize=False)
         self.dropout = nn.Dropout(dropout)
         self.out = nn.Linear(int(bert.config.hidden_size), outputs)  # type: ignore[union-attr,arg-type]
         nn.init.zeros_(self.out.weight)
-        nn.init.constant_(self.out.bias, start_at)
+        nn.init.zeros_(self.out.bias)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """``input_ids`` and ``attention_mask`` [n, T] int64 -> [n, outputs] float32."""
         found: Tensor = self.out(self.dropout(self.encoder(input_ids, attention_mask)))
         return found
+
+
+class WithNgrams(nn.Module):
+    """A head and the n-grams beside it: the sum of both, as it is exported."""
+
+    def __init__(self, head: HeadModel, ngrams: HashedNgrams) -> None:
+        super().__init__()
+        self.head, self.ngrams = head, ngrams
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, ngram_ids: Tensor, ngram_weights: Tensor) -> Tensor:
+        """As ``HeadModel``, and ``ngram_ids`` [n, G] int64, ``ngram_weights`` [n, G] float32 -> [n, outputs]."""
+        found: Tensor = self.head(input_ids, attention_mask) + self.ngrams(ngram_ids, ngram_weights)
+        return found
+
+
+Model = HeadModel | WithNgrams
 
 
 def begin(texts: Sequence[str], plan: HeadPlan, start: Path | None, say: Say) -> tuple[nn.Module, Tokenizer]:
@@ -135,7 +164,7 @@ def begin(texts: Sequence[str], plan: HeadPlan, start: Path | None, say: Say) ->
 def fine_tune(bert: nn.Module, tokenizer: Tokenizer, task: Task, plan: HeadPlan, say: Say) -> Tuned:
     """Cross-entropy where there are several outputs, squared error where there is one. ``bert`` stays as it is."""
     torch.manual_seed(plan.seed)
-    model = HeadModel(copy.deepcopy(bert), task.outputs, plan.dropout, task.start_at)
+    model = HeadModel(copy.deepcopy(bert), task.outputs, plan.dropout)
     kept = _kept(model, tokenizer, task)
     climb = _Climb(model, plan, len(task.learn))
     for epoch in range(plan.epochs):
@@ -147,14 +176,22 @@ def fine_tune(bert: nn.Module, tokenizer: Tokenizer, task: Task, plan: HeadPlan,
     return Tuned(model.eval(), tokenizer, kept[0])
 
 
-def scores(model: nn.Module, tokenizer: Tokenizer, pairs: Sequence[Pair]) -> Scores:
+def scores(model: Model, tokenizer: Tokenizer, pairs: Sequence[Pair]) -> Scores:
     """[n, outputs], by PyTorch."""
     model.eval()
     order = sorted(range(len(pairs)), key=lambda i: sum(map(len, pairs[i])))
     runs = [[pairs[i] for i in order[at : at + 64]] for at in range(0, len(order), 64)]
     with torch.no_grad():
-        whole = torch.cat([model(*pair_tokens(tokenizer, run)) for run in runs])
+        whole = torch.cat([model(*model_inputs(model, tokenizer, run)) for run in runs])
     return np.asarray(whole[torch.argsort(torch.tensor(order))].numpy(), np.float32)
+
+
+def model_inputs(model: Model, tokenizer: Tokenizer, pairs: Sequence[Pair]) -> tuple[Tensor, ...]:
+    """What ``model`` is called with."""
+    tokens = pair_tokens(tokenizer, pairs)
+    if isinstance(model, HeadModel):
+        return tokens
+    return (*tokens, *map(torch.from_numpy, ngrams([pair.text for pair in pairs])))
 
 
 def pair_tokens(tokenizer: Tokenizer, pairs: Sequence[Pair]) -> tuple[Tensor, Tensor]:
@@ -163,14 +200,17 @@ def pair_tokens(tokenizer: Tokenizer, pairs: Sequence[Pair]) -> tuple[Tensor, Te
     return torch.tensor([t.ids for t in found]), torch.tensor([t.attention_mask for t in found])
 
 
-def save_head(folder: Path, head: Head, tuned: Tuned) -> None:
-    """The encoder in Hugging Face's form, the head's two tensors, the description."""
+def save_head(folder: Path, head: Head, tuned: Tuned, beside: HashedNgrams | None = None) -> None:
+    """The encoder in Hugging Face's form, the head's two tensors, those of the n-grams if any, the description."""
     save_encoder(tuned.model.encoder, tuned.tokenizer, folder / ENCODER_FOLDER)
-    save_file({name: tensor.contiguous() for name, tensor in tuned.model.out.state_dict().items()}, folder / WEIGHTS)
+    tensors = tuned.model.out.state_dict()
+    if beside is not None:
+        tensors = tensors | {f"{NGRAMS}{name}": tensor for name, tensor in beside.state_dict().items()}
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / WEIGHTS)
     (folder / DESCRIPTION).write_bytes(msgspec.json.format(msgspec.json.encode(head), indent=1) + b"\n")
 
 
-def load_head(folder: Path) -> tuple[Head, HeadModel, Tokenizer]:
+def load_head(folder: Path) -> tuple[Head, Model, Tokenizer]:
     """What ``save_head`` wrote. Raises: Unreadable, Unacceptable."""
     try:
         head = msgspec.json.decode((folder / DESCRIPTION).read_bytes(), type=Head)
@@ -182,11 +222,14 @@ def load_head(folder: Path) -> tuple[Head, HeadModel, Tokenizer]:
         raise Unacceptable(Reason.NOT_APPLICABLE, f"{folder} has no {WEIGHTS}; pickles are refused: they run code")
     encoder, tokenizer = load_encoder(folder / ENCODER_FOLDER, head.max_tokens)
     model = HeadModel(encoder.bert, len(head.outputs))
-    model.out.load_state_dict(load_file(folder / WEIGHTS))
-    return head, model.eval(), tokenizer
+    tensors = load_file(folder / WEIGHTS)
+    model.out.load_state_dict({name: tensors[name] for name in model.out.state_dict()})
+    beside = {name.removeprefix(NGRAMS): tensor for name, tensor in tensors.items() if name.startswith(NGRAMS)}
+    whole = WithNgrams(model, HashedNgrams(**beside)) if beside else model
+    return head, whole.eval(), tokenizer
 
 
-def _kept(model: nn.Module, tokenizer: Tokenizer, task: Task) -> tuple[float, dict[str, Tensor]]:
+def _kept(model: HeadModel, tokenizer: Tokenizer, task: Task) -> tuple[float, dict[str, Tensor]]:
     found = task.score(lambda pairs: scores(model, tokenizer, pairs))
     return found, copy.deepcopy(model.state_dict())
 
@@ -194,7 +237,7 @@ def _kept(model: nn.Module, tokenizer: Tokenizer, task: Task) -> tuple[float, di
 class _Climb:
     """The optimizer and its learning rate, over all epochs."""
 
-    def __init__(self, model: nn.Module, plan: HeadPlan, examples: int) -> None:
+    def __init__(self, model: HeadModel, plan: HeadPlan, examples: int) -> None:
         self._model, self._size = model, plan.batch
         rate = plan.learning_rate or OWN_RATE
         self._optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01)
@@ -221,6 +264,8 @@ class _Climb:
 
 def _loss(found: Tensor, batch: Sequence[Example]) -> Tensor:
     targets = torch.tensor([example.target for example in batch])
+    if batch[0].beside:
+        found = found + torch.tensor([example.beside for example in batch])
     if found.shape[1] > 1:
         return nn.functional.cross_entropy(found, targets.long())
     return nn.functional.mse_loss(found[:, 0], targets)

@@ -36,11 +36,11 @@ def finetune(
     ] = False,
     positive: Annotated[str | None, typer.Option(help="The class whose precision and recall are asked for.")] = None,
     encoder: Annotated[Path | None, typer.Option(help="A local BERT-family folder, instead of one made here.")] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Most epochs; the best one on validation is kept.")] = 4,
+    epochs: Annotated[int, typer.Option(min=1, help="Most epochs; the best one on validation is kept.")] = 2,
     word_epochs: Annotated[int, typer.Option(min=0, help="To learn words first; only without --encoder.")] = 1,
     dim: Annotated[int, typer.Option(min=16, help="Width, a multiple of 16; only without --encoder.")] = 96,
     max_tokens: Annotated[int, typer.Option(min=8, help="A longer text is cut.")] = 128,
-    learning_rate: Annotated[float | None, typer.Option(min=0.0, help="[default: 1e-3; 5e-5 with --encoder]")] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=0.0, help="[default: 5e-4; 5e-5 with --encoder]")] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="Keep the PyTorch weights here as well.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bundle; the split never changes.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="Threads of PyTorch.")] = 1,
@@ -49,7 +49,8 @@ def finetune(
 
     A tenth is chosen on, a tenth is measured on: the latest, where there are times; else by a hash of the text. Each
     text stands once. The figures are those of the exported ONNX file, beside plain answers from the same rows, and are
-    written into the manifest.
+    written into the manifest. What the encoder adds to the plain answer (weights of character n-grams; the biases of
+    shoppers and items) is kept as far as it is more than chance, so the bundle is the plain answer or better.
 
         daogou finetune reviews.jsonl.gz --task sentiment --out sentiment  then  daogou score-text sentiment texts.txt
         daogou finetune events.jsonl.gz items.jsonl.gz --task rating --out rating
@@ -89,7 +90,8 @@ _LABELS = {Wanted.SENTIMENT: "label", Wanted.CATEGORY: "category", Wanted.RATING
 def _made(
     files: list[Path], task: Wanted, columns: tuple[str, str, str, bool], positive: str | None, order: "Order"
 ) -> "Bundle":
-    from launch.finetuning import classify, rate
+    from launch.finetuning import classify
+    from launch.finetuning_rating import rate
     from training.labelled import Columns
     from training.log import read_log
 

@@ -20,7 +20,7 @@ from inference.heads import Head, biases_of
 from inference.scorers.cross_encoder import CrossEncoder
 from inference.serving import load
 from launch.cli import run
-from launch.finetuning import difference
+from launch.finetuning_rating import difference
 from tests.tiny_bundle import tiny_bundle
 from tests.tiny_shop import NOW_MS, ask, ids_of, item, profile_after, view
 from training.bias import choose_biases, fit_biases, plain, plain_forward, rmse, stars_of
