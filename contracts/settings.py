@@ -179,6 +179,14 @@ class ApiSettings(_Section):
     """Requests that one visitor or address may make at once."""
     body_limit: Annotated[int, Field(ge=1024, le=100_000_000)] = 1_000_000
     """Bytes of a request's body."""
+    head_limit: Annotated[int, Field(ge=1024, le=1_000_000)] = 65_536
+    """Bytes of a request's address and headers."""
+    request_seconds: Seconds = 15
+    """How long a request may take to come in, head and body."""
+    answer_seconds: Seconds = 8
+    """How long a request waits for the log, profiles or the engine; then 503 with Retry-After."""
+    connections: Count = 4_096
+    """Open connections of one process, streams among them; one more is refused with 503."""
     waiting: Count = 256
     """Requests that may wait for one kind of work; more are refused with 503."""
     fresh_seconds: Seconds = 300

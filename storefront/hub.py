@@ -21,6 +21,7 @@ from streams.tail import Runs, Tail
 
 EACH = 20  # slates kept of one shopper
 LATEST = 2_000  # slates kept of all
+WAITING = 64  # slates that wait to be sent on one stream
 
 
 class Numbered(NamedTuple):
@@ -30,7 +31,23 @@ class Numbered(NamedTuple):
     slate: Slate | None
 
 
-Listener = asyncio.Queue[Numbered]
+class Listener(asyncio.Queue[Numbered]):
+    """Slates that wait to be sent to one page.
+
+    Who reads so slowly that they do not fit has ``missed`` some: that stream ends, and the page comes again with the id
+    of the last one that it has.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(WAITING)
+        self.missed = False
+
+    def hear(self, each: Numbered) -> None:
+        """One more."""
+        if self.full():
+            self.missed = True
+        else:
+            self.put_nowait(each)
 
 
 class Hub:
@@ -80,15 +97,19 @@ class Hub:
 
         ``after`` None: only the newest of what is kept. Give it back to ``close``. Raises: Overloaded.
         """
-        if self.listening >= self._settings.api.streams:
-            raise Overloaded(f"{self.listening:,} streams are open already")
-        queue: Listener = asyncio.Queue()
+        self.room()
+        queue = Listener()
         kept = [each for each in self._of.get(user, ()) if each.slate is not None]
         for each in kept[-1:] if after is None else [each for each in kept if each.offset > after]:
-            queue.put_nowait(each)
+            queue.hear(each)
         self._listeners.setdefault(user, set()).add(queue)
         self.listening += 1
         return queue
+
+    def room(self) -> None:
+        """Raises: Overloaded, where as many listen as may."""
+        if self.listening >= self._settings.api.streams:
+            raise Overloaded(f"{self.listening:,} streams are open already")
 
     def close(self, user: UserId, queue: Listener) -> None:
         """Nobody listens there any more."""
@@ -119,4 +140,4 @@ class Hub:
         if len(self._of) > self._settings.api.slates:
             self._of.popitem(last=False)
         for queue in self._listeners.get(user, ()):
-            queue.put_nowait(each)
+            queue.hear(each)

@@ -19,8 +19,8 @@ from contracts.errors import (
 MEDIA = "application/problem+json"
 TITLES = {
     400: "The request cannot be read", 401: "Who calls?", 403: "Not allowed", 404: "Not there",
-    405: "Not by this method", 409: "Not possible", 413: "Too large", 422: "It must not be applied",
-    429: "Too many requests", 503: "Not now",
+    405: "Not by this method", 408: "Too slow", 409: "Not possible", 413: "Too large", 422: "It must not be applied",
+    429: "Too many requests", 431: "Too long", 503: "Not now",
 }  # fmt: skip
 STATUSES = (
     (Oversize, 413), (Unacceptable, 422), (BadInput, 400), (TooMany, 429), (Missing, 404), (Unavailable, 503),
@@ -47,6 +47,9 @@ def problem_of(error: DaogouError) -> Response:
 
 def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
     """A problem by its status."""
-    title = TITLES.get(status, "Refused")
-    body = Problem(type="about:blank", title=title, status=status, detail=detail)
-    return Response(msgspec.json.encode(body), status, headers, MEDIA)
+    return Response(msgspec.json.encode(body_of(status, detail)), status, headers, MEDIA)
+
+
+def body_of(status: int, detail: str) -> Problem:
+    """What a problem says."""
+    return Problem(type="about:blank", title=TITLES.get(status, "Refused"), status=status, detail=detail)

@@ -20,6 +20,7 @@ from launch.catalogue_files import put_items
 from launch.shopfront import build_window
 from launch.wiring import build_worker
 from storefront.app import build_app
+from storefront.server import ServerConfig
 from storefront.window import Window
 from tests.streaming import running
 
@@ -75,8 +76,7 @@ async def listening(window: Window) -> AsyncIterator[str]:
     """The window on a free port."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as taken:  # else asyncio waits for acks
         taken.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(build_app(window), log_config=None, access_log=False, timeout_graceful_shutdown=1)
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(ServerConfig(build_app(window), window.settings.api))
         task = asyncio.create_task(server.serve(sockets=[taken]))
         async with asyncio.timeout(60):
             while not server.started:

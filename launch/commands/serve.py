@@ -24,10 +24,9 @@ def serve(
 
         daogou serve --shop      then open http://127.0.0.1:8080/shop/
     """
-    import uvicorn
-
     from launch.logs import configure
     from launch.shopfront import build_window
+    from storefront import server
     from storefront.app import build_app
 
     given = {"host": host or None, "port": port, "demo_shop": shop or None}
@@ -39,7 +38,4 @@ def serve(
             typer.echo(f"{role} key, good until this process ends: {key}")
     api = settings.api
     typer.echo(f"http://{api.host}:{api.port}/{'shop/' if api.demo_shop else 'openapi.json'}")
-    uvicorn.run(
-        build_app(window), host=api.host, port=api.port, log_config=None, access_log=False, loop="uvloop",
-        timeout_graceful_shutdown=3, server_header=False,
-    )  # fmt: skip
+    server.serve(build_app(window), api)

@@ -17,11 +17,12 @@ from inference.account import Account
 from inference.ask import Ask
 from storefront.access import whose
 from storefront.endpoint import Call
-from storefront.hub import Listener
 from storefront.recommending import answer, recommend
 from storefront.window import Window
 
 HEARTBEAT_SECONDS = 15
+READING_SECONDS = 30
+LONGEST_ID = 20  # digits; offsets are below 2**63
 TOLD = 5  # features of an item that are named
 
 
@@ -33,19 +34,21 @@ async def get_recommendations(call: Call) -> Recommendations:
 async def get_stream(call: Call) -> Response:
     """The visitor's new slates, for as long as the page listens. ``Last-Event-ID`` goes on where it ended."""
     user, last = whose(call.caller, call.query.user_id), call.request.headers.get("last-event-id", "")
-    if last and not last.isdecimal():
+    if last and not (last.isdecimal() and len(last) < LONGEST_ID):
         raise Unreadable(Reason.INVALID_FIELD, "Last-Event-ID: this is no id of this stream")
-    queue = call.window.hub.open(user, int(last) if last else None)
+    call.window.hub.room()
     return EventSourceResponse(
-        _slates(call.window, user, queue), ping=HEARTBEAT_SECONDS, headers={"Cache-Control": "no-store"}
-    )
+        _slates(call.window, user, int(last) if last else None), ping=HEARTBEAT_SECONDS,
+        send_timeout=READING_SECONDS, headers={"Cache-Control": "no-store"},
+    )  # fmt: skip
 
 
-async def _slates(window: Window, user: UserId, queue: Listener) -> AsyncIterator[ServerSentEvent]:
-    open_streams = window.parts.metrics.streams
+async def _slates(window: Window, user: UserId, after: int | None) -> AsyncIterator[ServerSentEvent]:
+    """Listens from its first step on: a caller who was gone before that leaves nothing behind."""
+    open_streams, queue = window.parts.metrics.streams, window.hub.open(user, after)
     open_streams.set(window.hub.listening)
     try:
-        while True:
+        while not queue.missed:
             each = await queue.get()
             if each.slate is None:
                 yield ServerSentEvent("{}", event="forgotten", id=str(each.offset))
