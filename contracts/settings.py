@@ -135,7 +135,8 @@ class EngineSettings(_Section):
     brand_penalty: Annotated[float, Field(ge=0, le=1)] = 0.05
     """How much of its score an item loses for each one of its brand above it."""
     new_hours: Annotated[float, Field(ge=0, le=8760)] = 24
-    """The last place of a slate is for the best item added so lately, if none stands there by itself. 0: for none."""
+    """The last place of a slate, and of each `slate_size` of a longer one, is for the best item added so lately, if
+    none stands there by itself. 0: for none."""
     temperature: Annotated[float, Field(ge=0, le=10)] = 0.0
     """How freely slots are drawn: 0 takes the best, more explores. The draw's probability is in the slate."""
     deadline: Seconds = 5.0

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import Reason, Unacceptable
-from evaluation.sequences import EventRow, Log, leave_one_out
+from evaluation.sequences import EventRow, ItemRow, Log, leave_one_out
 from evaluation.task import Past, Task, some_of
 
 SHARE = 0.05
@@ -49,12 +49,11 @@ def _warm(past: Past, cold: NDArray[np.bool_]) -> Past:
 
 
 def write_training(folder: Path, log: Log, cold: NDArray[np.bool_], to: Path) -> None:
-    """The set without the events of cold items, to train a bundle on: ``daogou train TO --hold-back 1``."""
+    """The set without the cold items and their events, to train a bundle on: ``daogou train TO --hold-back 1``."""
     to.mkdir(parents=True, exist_ok=True)
     out = {item for item, is_cold in zip(log.items, cold, strict=True) if is_cold}
-    decoder = msgspec.json.Decoder(EventRow)
-    with gzip.open(folder / "events.jsonl.gz", "rb") as lines, gzip.open(to / "events.jsonl.gz", "wb") as kept:
-        kept.writelines(line for line in lines if decoder.decode(line).item_id not in out)
-    described = folder / "items.jsonl.gz"
-    if described.exists():
-        (to / described.name).write_bytes(described.read_bytes())
+    for name, kind in (("events.jsonl.gz", EventRow), ("items.jsonl.gz", ItemRow)):
+        if (folder / name).exists():
+            decoder = msgspec.json.Decoder(kind)
+            with gzip.open(folder / name, "rb") as lines, gzip.open(to / name, "wb") as kept:
+                kept.writelines(line for line in lines if decoder.decode(line).item_id not in out)

@@ -106,14 +106,16 @@ def scored(build: Build) -> Row:
     return row
 
 
-def served(bundle: Bundle | None, step: Step, settings: EngineSettings | None = None) -> Row:
+def served(bundle: Bundle | None, step: Step, settings: EngineSettings | None = None, told: bool = False) -> Row:
     """The row of what serves: the engine's own lists. A target outside its list counts as never found.
 
-    Among cold items it has those of its list of 200, in the order of that list.
+    Among cold items it has those of its list of 200, in the order of that list. ``told``: the catalogue says which
+    items are new, namely the cold ones.
     """
 
     def row(log: Log, task: Task, _seed: int) -> Answered:
-        engine, items = Served(log, task.pasts, bundle, settings, step), len(log.items)
+        new = task.cold if told else None
+        engine, items = Served(log, task.pasts, bundle, settings, step, new), len(log.items)
         lists = engine.lists(LIST if task.cold is None else SERVED_LIST, task.asked.tolist())
         ranks = ranks_in(lists[:, :LIST], task.targets, items)
         cold = None if task.cold is None else ranks_in(_only(lists, task.cold), task.targets, items)

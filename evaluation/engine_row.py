@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from contracts.bundle import Bundle
@@ -27,7 +28,10 @@ Step = Callable[[str, int, int], None]
 
 
 class Served:
-    """``inference/engine.py`` over a set, having learned the pasts as a worker does. ``bundle`` None: no model."""
+    """``inference/engine.py`` over a set, having learned the pasts as a worker does. ``bundle`` None: no model.
+
+    ``new`` [items]: which the catalogue says were added today, as a shop would; None: it says of none.
+    """
 
     def __init__(
         self,
@@ -36,13 +40,16 @@ class Served:
         bundle: Bundle | None = None,
         settings: EngineSettings | None = None,
         step: Step = lambda what, done, of: None,
+        new: NDArray[np.bool_] | None = None,
     ) -> None:
-        self.name = f"daogou, bundle {bundle.manifest.name}" if bundle else "daogou, no model"
+        told = "" if new is None else ", told what is new"
+        self.name = (f"daogou, bundle {bundle.manifest.name}" if bundle else "daogou, no model") + told
         self._ids, self._type, self._step = log.items, log.event_type, step
         self._number = {ItemId(item): number for number, item in enumerate(log.items)}
         self._engine = Engine(bundle, settings or EngineSettings(), ModelSettings())
-        for item, row in zip(log.items, log.rows, strict=True):
-            self._engine.upsert(_item(item, row))
+        fresh = np.zeros(len(log.items), bool) if new is None else new
+        for item, row, is_new in zip(log.items, log.rows, fresh.tolist(), strict=True):
+            self._engine.upsert(replace(_item(item, row), added_ms=UNTIMED_MS if is_new else None))
         self._embed()
         self._pasts = pasts
         self._profiles = [self._learned(number, past) for number, past in enumerate(pasts)]

@@ -1,14 +1,16 @@
 """The body of ``daogou evaluate`` where shoppers are split once: leave-one-out, cold items, one cut through time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import typer
 from msgspec import Struct, json
 from rich.console import Console
 from rich.table import Table
 
-from contracts.bundle import open_bundle
+from contracts.bundle import Bundle, open_bundle
 from contracts.settings import load_settings
 from evaluation.cold import cold_ones, write_training
 from evaluation.compare import BASELINES, COLD_BASELINES, Comparison, Result, Row, sasrec, served, table
@@ -28,6 +30,7 @@ class Asked(Struct, frozen=True, kw_only=True):
 
     protocol: str = "leave-one-out"
     bundle: Path | None = None
+    train: str | None = None
     sasrec: bool = False
     out: Path | None = None
     seed: int = 0
@@ -38,8 +41,8 @@ def evaluate_split(folder: Path, asked: Asked, as_json: bool) -> None:
     with Console(stderr=True).status("reading"):
         log = read(folder)
     task = _task(log, asked)
-    with bar(stderr=True) as (say, step):
-        found = table(log, task, say, asked.seed, _rows(task, asked, say, step))
+    with bar(stderr=True) as (say, step), _bundle(folder, log, task, asked, say, step) as bundle:
+        found = table(log, task, say, asked.seed, _rows(task, asked, bundle, say, step))
     if asked.out:
         _write(asked.out, folder, log, task, found)
     if as_json:
@@ -54,12 +57,29 @@ def _task(log: Log, asked: Asked) -> Task:
     return later_ones(log, asked.seed) if asked.protocol == "time-split" else last_one(log, asked.seed)
 
 
-def _rows(task: Task, asked: Asked, say: Say, step: Step) -> tuple[Row, ...]:
-    bundles = (None, open_bundle(asked.bundle)) if asked.bundle else (None,)
+@contextmanager
+def _bundle(folder: Path, log: Log, task: Task, asked: Asked, say: Say, step: Step) -> Iterator[Bundle | None]:
+    """The one that was given, or one trained for this alone, which is gone afterwards; None where neither is asked."""
+    if asked.train is None:
+        yield open_bundle(asked.bundle) if asked.bundle else None
+        return
+    from launch.own_bundle import own_bundle
+
+    with TemporaryDirectory() as scratch:
+        data = folder
+        if task.cold is not None:
+            data = Path(scratch) / "data"
+            write_training(folder, log, task.cold, data)
+        yield own_bundle(data, Path(scratch), asked.train, asked.seed, say, step)
+
+
+def _rows(task: Task, asked: Asked, bundle: Bundle | None, say: Say, step: Step) -> tuple[Row, ...]:
     neural = (sasrec(say),) if asked.sasrec else ()
     baselines = BASELINES if task.cold is None else COLD_BASELINES
     engine = load_settings().engine
-    return (*baselines, *neural, *(served(bundle, step, engine) for bundle in bundles))
+    bundles = (None,) if bundle is None else (None, bundle)
+    told = (False,) if task.cold is None else (False, True)
+    return (*baselines, *neural, *(served(one, step, engine, new) for one in bundles for new in told))
 
 
 def _write(out: Path, folder: Path, log: Log, task: Task, found: Comparison) -> None:

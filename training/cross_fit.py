@@ -4,10 +4,13 @@ For logs without times, where "before" means something within a shopper only; wh
 as leave-one-out does that evaluates it: a shopper's events are a minute apart. Shoppers are drawn into folds; a fold's
 features come from the counts of the other folds (cross-fitting), so no example has seen its answer, and each is read
 beside nearly as many counts as there will be when it serves.
+
+To those that teach of a fold a twentieth of the items is new: nothing was counted of them. So what serves has met, in
+training, items that nobody turned to yet, and knows what their words alone are worth beside what others have in counts.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +25,7 @@ from training.replay import FLUSH, heads_of
 
 FOLDS = 5
 LAST = 3  # of a shopper's events are asked for
+NEW = 20  # one item of so many is new to a fold
 
 
 class Shopper(NamedTuple):
@@ -45,6 +49,7 @@ class CrossFit:
         checks = max(1, round(len(walks) * check_share))
         shoppers = [Shopper(walks[at], place < checks) for place, at in enumerate(order.tolist())]
         self._folds = [shoppers[fold::FOLDS] for fold in range(FOLDS)]
+        self._seed = seed
         self.seen = 0  # events so far
 
     def run(self) -> Iterator[tuple[bool, Examples]]:
@@ -52,11 +57,17 @@ class CrossFit:
         taught = [self._taught(fold) for fold in self._folds]
         empty = self._lists.statistics
         for number, fold in enumerate(self._folds):
-            self._lists.statistics = Statistics(empty.table, empty.decay)
-            put(self._lists.statistics, [one for other, one in enumerate(taught) if other != number])
-            for check in (False, True):
+            others = [one for other, one in enumerate(taught) if other != number]
+            for check, new in ((False, self._new(number)), (True, frozenset[ItemId]())):
+                self._lists.statistics = Statistics(empty.table, empty.decay)
+                put(self._lists.statistics, others, new)
                 some = [shopper for shopper in fold if shopper.check == check]
                 yield from ((check, batch) for batch in self._batches(some))
+
+    def _new(self, fold: int) -> Set[ItemId]:
+        """The items that are new to a fold; to each other ones."""
+        ids = self._lists.table.ids
+        return {ids[row] for row in np.random.default_rng([self._seed, NEW]).permutation(len(ids))[fold::NEW].tolist()}
 
     def _taught(self, shoppers: Sequence[Shopper]) -> Increments:
         increments = Increments(self._lists.statistics.decay)
@@ -94,8 +105,8 @@ def folded(events: Sequence[AnyEvent]) -> Iterator[tuple[Profile | None, AnyEven
         profile = apply(profile, Position("", 0, number), event).profile
 
 
-def put(statistics: Statistics, taught: Sequence[Increments]) -> None:
-    """Set all counts to the sum of what was taught."""
+def put(statistics: Statistics, taught: Sequence[Increments], new: Set[ItemId] = frozenset()) -> None:
+    """Set all counts to the sum of what was taught, but for those of ``new`` items: they stay without any."""
     pairs: defaultdict[ItemId, defaultdict[ItemId, float]] = defaultdict(lambda: defaultdict(float))
     trend: defaultdict[ItemId, float] = defaultdict(float)
     for increments in taught:
@@ -104,6 +115,8 @@ def put(statistics: Statistics, taught: Sequence[Increments]) -> None:
         for item, followers in increments.pairs.items():
             for follower, weight in followers.items():
                 pairs[item][follower] += weight
-    statistics.put_trend(trend.items(), max(increments.latest_ms for increments in taught))
+    known = ((item, weight) for item, weight in trend.items() if item not in new)
+    statistics.put_trend(known, max(increments.latest_ms for increments in taught))
     for item, counts in pairs.items():
-        statistics.put_followers(item, counts.items())
+        if item not in new:
+            statistics.put_followers(item, ((other, weight) for other, weight in counts.items() if other not in new))

@@ -29,6 +29,7 @@ TAUGHT = 0.1  # of the learning rate, for what the first lesson taught
 SAMPLED_CHUNKS = 50
 LONGEST_WARMUP = 0.1  # of all steps: a small log has few
 LEAST_SCALE = 1e-2
+UNKNOWN_SCALE = 1e3  # of a feature that never varied: nothing was learned of it, so what it says later is made small
 
 
 class Fitted(NamedTuple):
@@ -194,7 +195,8 @@ def _standardise(ranker: Ranker, learn: Sequence[Examples]) -> None:
     some = [learn[at] for at in range(0, len(learn), -(-len(learn) // SAMPLED_CHUNKS))]
     known = np.concatenate([batch.features[batch.candidates >= 0] for batch in some])
     ranker.means.copy_(torch.from_numpy(known.mean(0)))
-    ranker.scales.copy_(torch.from_numpy(np.maximum(known.std(0), LEAST_SCALE)))
+    spread = known.std(0)
+    ranker.scales.copy_(torch.from_numpy(np.where(spread > 0.0, np.maximum(spread, LEAST_SCALE), UNKNOWN_SCALE)))
 
 
 def _diverged(loss: float, step: int, epoch: int, plan: Plan) -> str:

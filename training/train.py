@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
+from torch import Tensor
 
 from contracts.bundle import TrainingFacts
-from contracts.events import ItemId
+from contracts.events import ItemId, items_of
 from contracts.items import ItemTable, text_of
 from contracts.messages import CatalogueItem
 from contracts.protocol import Protocol
@@ -60,7 +61,7 @@ def train(
     say(f"{sum(learn.lengths):,} examples teach, {sum(check.lengths):,} judge")
     fitted = fit(learn, check, text, plan, folder, blend, say, step)
     checkpoint = _described(log, plan, fitted, text.shape[1], tokenizer)
-    _write(out, checkpoint, fitted, made, log.items)
+    _write(out, checkpoint, fitted, made, log)
     folder.remove()
     return checkpoint
 
@@ -122,16 +123,23 @@ def _described(log: Log, plan: Plan, fitted: Fitted, text_dim: int, tokenizer: T
     )  # fmt: skip
 
 
-def _write(out: Path, checkpoint: Checkpoint, fitted: Fitted, encoder: Path, items: Sequence[CatalogueItem]) -> None:
+def _met(log: Log) -> Tensor:
+    """[items]: 1 where anybody met the item. All that the others could have learned is that they are never right."""
+    met = {item for event in log.events for item in items_of(event)}
+    return torch.tensor([float(item.item_id in met) for item in log.items])
+
+
+def _write(out: Path, checkpoint: Checkpoint, fitted: Fitted, encoder: Path, log: Log) -> None:
     """Into a folder beside, then renamed: a killed training leaves no half checkpoint."""
+    met = _met(log)
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(f"{out.name}.{uuid4().hex[:8]}.part")
     part.mkdir()
     weights = {f"ranker.{name}": value.contiguous() for name, value in fitted.ranker.state_dict().items()}
-    weights["deltas"] = fitted.vectors.deltas.weight.detach()[:-1].contiguous()
+    weights["deltas"] = fitted.vectors.deltas.weight.detach()[:-1] * met[:, None]
     save_file(weights, part / RANKER_WEIGHTS)
     shutil.copytree(encoder, part / ENCODER_FOLDER)
-    save_checkpoint(part, checkpoint, tuple(item.item_id for item in items))
+    save_checkpoint(part, checkpoint, tuple(item.item_id for item in log.items))
     if out.exists():
         shutil.rmtree(out)
     part.rename(out)

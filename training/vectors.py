@@ -3,9 +3,11 @@
 import torch
 from torch import Tensor, nn
 
+FORGOTTEN = 0.05  # of the deltas, in training
+
 
 class Vectors(nn.Module):
-    """Rows -> [..., text_dim + delta_dim]. A new item has no delta: zeros."""
+    """Rows -> [..., text_dim + delta_dim]. A new item has no delta: zeros; in training so has any one now and then."""
 
     text: Tensor
 
@@ -25,4 +27,10 @@ class Vectors(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:
         """``rows`` of any shape, -1 for padding (the last row is zeros)."""
         at = torch.where(rows < 0, len(self), rows)
-        return torch.cat([self.text[at], self.deltas(at)], -1)
+        return torch.cat([self.text[at], self._forgotten(self.deltas(at))], -1)
+
+    def _forgotten(self, deltas: Tensor) -> Tensor:
+        """[..., delta_dim]: as if every so many of the items were new."""
+        if not self.training:
+            return deltas
+        return deltas * (torch.rand(deltas.shape[:-1]) >= FORGOTTEN)[..., None]

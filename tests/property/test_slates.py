@@ -166,6 +166,18 @@ def test_the_last_place_is_for_the_best_of_what_is_new(hours_old, picks):
     assert first[:2] == [7, 6], "a new item that earned its place takes nobody else's"
 
 
+def test_each_page_of_a_long_slate_has_a_place_for_what_is_new():
+    table = ItemTable(1)
+    for number in range(12):
+        table.upsert(item(number, added_ms=NOW_MS if number in (5, 9, 11) else None))
+    view_of_one = Batch([ask(profile_after([]))], ["aa"], table, None, None)
+    chosen = EngineSettings(category_penalty=0.0, brand_penalty=0.0, slate_size=3)
+    values, rows = 12.0 - np.arange(12.0)[None, :], np.arange(12, dtype=np.int32)[None, :]
+    found = Newcomer(Diverse(chosen), chosen).select(view_of_one, rows, values, 9)
+    assert found.picks[0].tolist() == [0, 1, 5, 3, 4, 9, 6, 7, 11], "5 and 2 changed places, then 9 took that of 2"
+    assert found.propensities[0, [2, 5, 8]].tolist() == [1.0, 1.0, 1.0]
+
+
 @given(st.lists(arrays(np.int32, st.tuples(st.just(3), st.integers(0, 6)), elements=st.integers(-1, 9)), min_size=1))
 def test_merging_takes_turns_and_keeps_each_item_where_it_stood_best(proposed):
     merged = merge(proposed).first(1000)

@@ -45,9 +45,22 @@ def crossed() -> CrossFit:
 def test_no_example_has_seen_its_own_shopper() -> None:
     co = FEATURES.index("co_occurrence")
     for _, batch in crossed().run():
-        alone = batch.candidates[:, 0] == 29
+        alone, counted = batch.candidates[:, 0] == 29, batch.features[:, 0, FEATURES.index("trend")] > 0.0
         assert not batch.features[alone, 0, co].any()  # only their own walk would tell
-        assert batch.features[~alone, 0, co].all()  # the others' walks tell
+        assert batch.features[~alone & counted, 0, co].all()  # the others' walks tell
+
+
+def test_to_who_teaches_some_items_are_new_and_to_who_judges_none() -> None:
+    trend, new = FEATURES.index("trend"), list[set[int]]()
+    for check, batch in crossed().run():
+        there = (batch.candidates >= 0) & (batch.candidates < 28)  # those that everybody meets
+        found = set(batch.candidates[there & (batch.features[..., trend] == 0.0)].tolist())
+        if check:
+            assert not found
+        else:
+            new.append(found)
+    assert any(new)
+    assert not set.intersection(*new), "an item is new to one fold only"
 
 
 def test_everybody_is_asked_for_their_last_events() -> None:

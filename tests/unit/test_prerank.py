@@ -26,6 +26,15 @@ def test_the_best_by_weight_stay_in_their_order_beside_the_first_of_each_source(
     assert kept.rows[1].tolist() == [0] + [-1] * 9
 
 
+def test_the_best_that_nobody_turned_to_yet_have_places_of_their_own() -> None:
+    merged, features = proposed(60)
+    trend, words = FEATURES.index("trend"), FEATURES.index("words_recent")
+    features[0, 20:50, trend] = 0.0
+    features[0, 20:50, words] = np.arange(30)
+    kept, _ = Prerank.of((), {"trend": 10.0, "words_recent": 1.0}, 20).best(merged, features, 1)
+    assert set(kept.rows[0].tolist()) == {*range(RESERVED), 48, 49, *range(15, 20), *range(50, 60)}
+
+
 def test_few_candidates_are_left_alone() -> None:
     merged, features = proposed(10)
     kept, some = Prerank.of((), {"trend": 1.0}, 10).best(merged, features, SOURCES)

@@ -192,6 +192,22 @@ def test_a_report_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert learned == set(log.items) - cold
 
 
+def test_a_bundle_trained_for_this_alone_has_never_seen_what_is_cold(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write(tmp_path, kinds(150))
+    assert run(["evaluate", str(folder), "--protocol", "cold", "--train", "tiny", "--json"]) == 0
+    found = {result["model"]: result for result in json.loads(capsys.readouterr().out)["results"]}
+    assert list(found)[-4:] == [
+        "daogou, no model", "daogou, no model, told what is new", "daogou, bundle tiny",
+        "daogou, bundle tiny, told what is new",
+    ]  # fmt: skip
+    told, untold = (found[f"daogou, bundle tiny{how}"]["qualities"] for how in (", told what is new", ""))
+    assert [each["hit_rate"] for each in told] >= [each["hit_rate"] for each in untold]
+    assert run(["evaluate", str(folder), "--train", "tiny", "--bundle", "anything"]) == 2
+    assert "without --bundle" in capsys.readouterr().err
+
+
 def test_the_time_split_by_the_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,38 @@
+"""A bundle trained and exported for one evaluation, on what that evaluation lets anybody know."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from contracts.bundle import Bundle
+from contracts.errors import Reason, Unacceptable
+from contracts.protocol import Protocol
+
+Say = Callable[[str], None]
+Step = Callable[[str, int, int], None]
+
+
+def own_bundle(data: Path, scratch: Path, preset: str, seed: int, say: Say, step: Step) -> Bundle:
+    """As ``daogou train DATA --hold-back 1`` and ``daogou export`` make it; it lies in ``scratch``.
+
+    Raises: Unreadable, Unacceptable, ExportRefused.
+    """
+    from launch.training_extra import required
+
+    required()
+    from export.export import export_bundle
+    from inference.scorers.fallback import BLEND
+    from launch.commands.export import quiet_export
+    from training.config import PRESETS
+    from training.log import read_log
+    from training.train import train
+
+    if preset not in PRESETS:
+        raise Unacceptable(Reason.NOT_APPLICABLE, f"no preset {preset!r}; there are {', '.join(PRESETS)}")
+    quiet_export()
+    items = data / "items.jsonl.gz"
+    log = read_log(data / "events.jsonl.gz", items if items.exists() else None, hold_back=1)
+    plan = replace(PRESETS[preset], seed=seed, protocol=Protocol.LEAVE_ONE_OUT)
+    train(log, scratch / "checkpoint", plan, say, None, BLEND, step)
+    return export_bundle(scratch / "checkpoint", scratch / "bundle", preset, say)
