@@ -10,13 +10,23 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from contracts.errors import Reason, Unacceptable
-from evaluation.sequences import EventRow, ItemRow, Log, leave_one_out
+from evaluation.sequences import Log, leave_one_out
 from evaluation.task import Past, Task, some_of
 
 SHARE = 0.05
+
+
+class _Item(Struct, frozen=True):
+    """Which item a line of either file is about."""
+
+    item_id: str
+
+
+_ITEM = msgspec.json.Decoder(_Item)
 
 
 def cold_items(log: Log, seed: int, share: float = SHARE) -> NDArray[np.bool_]:
@@ -52,8 +62,7 @@ def write_training(folder: Path, log: Log, cold: NDArray[np.bool_], to: Path) ->
     """The set without the cold items and their events, to train a bundle on: ``daogou train TO --hold-back 1``."""
     to.mkdir(parents=True, exist_ok=True)
     out = {item for item, is_cold in zip(log.items, cold, strict=True) if is_cold}
-    for name, kind in (("events.jsonl.gz", EventRow), ("items.jsonl.gz", ItemRow)):
+    for name in ("events.jsonl.gz", "items.jsonl.gz"):
         if (folder / name).exists():
-            decoder = msgspec.json.Decoder(kind)
             with gzip.open(folder / name, "rb") as lines, gzip.open(to / name, "wb") as kept:
-                kept.writelines(line for line in lines if decoder.decode(line).item_id not in out)
+                kept.writelines(line for line in lines if _ITEM.decode(line).item_id not in out)
