@@ -15,15 +15,19 @@ from numpy.typing import NDArray
 
 from contracts.events import AnyEvent, ItemId, Kind, items_of, kind_of
 from contracts.items import NO_ROW, ItemTable, Rows
+from contracts.neighbours import Neighbours
 from contracts.profile import Profile
-from contracts.terms import slots_of
 
 WINDOW = 10
 NEIGHBOURS = 50
 LANDMARK_MS = 1_735_689_600_000  # 2025-01-01; with 14 days of half-life good from 1987 to 2063
 HALF_LIFE_MS = 14 * 86_400_000
 
-#: How much an event says about its item. What is not here teaches nothing.
+#: A pair counts by how soon the second item followed: half after ``CLOSE_MS``, and never less than ``LEAST_CLOSE``.
+CLOSE_MS = 180_000
+LEAST_CLOSE = 0.1
+
+#: How much an event says about how its item trends. What is not here teaches nothing, pairs neither.
 WEIGHTS = {
     Kind.CLICK: 1.0, Kind.VIEW: 1.0, Kind.WISHLIST: 2.0, Kind.CART_ADD: 3.0, Kind.PURCHASE: 5.0, Kind.REVIEW: 3.0,
 }  # fmt: skip
@@ -65,33 +69,47 @@ class Increments:
     def learn(self, before: Profile | None, event: AnyEvent) -> None:
         """Add what ``event`` teaches, given the profile before it (None: a new shopper).
 
-        The item at distance d before it weighs ``1 / sqrt(d)`` (PCTM, RecSys 2026), over distinct items.
+        The distinct item at distance d before it weighs ``1 / sqrt(d)`` (PCTM, RecSys 2026), by how close in time the
+        two were met. All kinds of events say alike what goes together: a purchase is but the end of the same visit.
         """
         weight = WEIGHTS.get(kind_of(event))
         if weight is None or (before is not None and before.consent is False):
             return
-        inflated = weight * self.decay.inflate(event.time_ms)
+        inflated = self.decay.inflate(event.time_ms)
         self.latest_ms = max(self.latest_ms, event.time_ms)
-        recent = recent_items(before) if before else []
+        recent = last_met(before) if before else []
         for item in items_of(event):
-            self.trend[item] += inflated
-            for distance, earlier in enumerate((i for i in recent if i != item), start=1):
-                self.pairs[earlier][item] += inflated / math.sqrt(distance)
+            self.trend[item] += weight * inflated
+            for distance, (earlier, time_ms) in enumerate((met for met in recent if met[0] != item), start=1):
+                self.pairs[earlier][item] += inflated * close(event.time_ms - time_ms) / math.sqrt(distance)
+
+
+def close(gap_ms: int) -> float:
+    """How much a pair counts that was met ``gap_ms`` apart: 1 at once, half after ``CLOSE_MS``, in hours the least."""
+    return max(LEAST_CLOSE, CLOSE_MS / (CLOSE_MS + max(0, gap_ms)))
+
+
+def last_met(profile: Profile, window: int = WINDOW) -> list[tuple[ItemId, int]]:
+    """The last distinct items that a shopper turned to and when, newest first. ``REFUSALS`` do not count."""
+    found: dict[ItemId, int] = {}
+    history = profile.history
+    for item, kind, time_ms in zip(
+        reversed(history.items), reversed(history.kinds), reversed(history.times_ms), strict=True
+    ):
+        if kind not in REFUSALS:
+            found.setdefault(item, time_ms)
+        if len(found) == window:
+            break
+    return list(found.items())
 
 
 def recent_items(profile: Profile, window: int = WINDOW) -> list[ItemId]:
-    """The last distinct items that a shopper turned to, newest first. ``REFUSALS`` do not count."""
-    found: dict[ItemId, None] = {}
-    for item, kind in zip(reversed(profile.history.items), reversed(profile.history.kinds), strict=True):
-        if kind not in REFUSALS:
-            found[item] = None
-        if len(found) == window:
-            break
-    return list(found)
+    """The items of ``last_met``, newest first."""
+    return [item for item, _ in last_met(profile, window)]
 
 
 class Statistics:
-    """Counts of all shoppers as arrays beside an ``ItemTable``: trends, and each item's strongest followers.
+    """Counts of all shoppers as arrays beside an ``ItemTable``: trends, each item's strongest followers and preceders.
 
     Unknown items are kept out: they are not recommended. One thread at a time.
     """
@@ -100,9 +118,7 @@ class Statistics:
         self.table = table
         self.decay = decay or Decay()
         self.latest_ms = 0
-        self._width = neighbours
-        self._to = np.full((0, neighbours), NO_ROW, np.int32)
-        self._weight = np.zeros((0, neighbours))
+        self._followers, self._preceders = Neighbours(neighbours), Neighbours(neighbours)
         self._trend = np.zeros(0)
         self._sums: defaultdict[ItemId, dict[ItemId, float]] = defaultdict(dict)
 
@@ -121,27 +137,23 @@ class Statistics:
                 self._raise(item, follower, sums[follower])
 
     def _raise(self, item: ItemId, follower: ItemId, weight: float) -> None:
-        """One count grew: it takes its own slot, or the weakest one's, if that is weaker. Counts never shrink here."""
+        """One count grew, as seen from both of its ends. Counts never shrink here."""
         row, other = self.table.row_of.get(item), self.table.row_of.get(follower)
-        if row is None or other is None:
-            return
-        own = np.flatnonzero(self._to[row] == other)
-        slot = int(own[0]) if len(own) else int(self._weight[row].argmin())
-        if weight > self._weight[row, slot]:
-            self._to[row, slot], self._weight[row, slot] = other, weight
+        if row is not None and other is not None:
+            self._followers.raised(row, other, weight)
+            self._preceders.raised(other, row, weight)
 
     def put_followers(self, item: ItemId, followers: Iterable[tuple[ItemId, float]]) -> None:
-        """Set an item's followers to these inflated weights; the strongest are kept."""
+        """Set an item's followers to these inflated weights; the strongest are kept; each hears who led to it."""
         self._fit()
         row = self.table.row_of.get(item)
         if row is None:
             return
         find = self.table.row_of.get
         known = [(find(other, NO_ROW), weight) for other, weight in followers if other in self.table.row_of]
-        known.sort(key=lambda pair: (-pair[1], pair[0]))
-        self._to[row], self._weight[row] = NO_ROW, 0.0
-        for slot, (other, weight) in enumerate(known[: self._width]):
-            self._to[row, slot], self._weight[row, slot] = other, weight
+        self._followers.put(row, known)
+        for other, weight in known:
+            self._preceders.raised(other, row, weight)
 
     def put_trend(self, trend: Iterable[tuple[ItemId, float]], latest_ms: int) -> None:
         """Set items' trends to these inflated weights."""
@@ -169,14 +181,21 @@ class Statistics:
         Returns ``(keys, scores)`` sorted by key, where ``key = b * len(table) + row`` and the score is the sum over
         the history of ``weight * log1p(count)``.
         """
+        return self._beside(self._followers, rows, weights, nows_ms)
+
+    def preceders(self, rows: Rows, weights: Scores, nows_ms: NDArray[np.int64]) -> tuple[NDArray[np.int64], Scores]:
+        """What led to the items of ``rows``: ``followers``, read backwards."""
+        return self._beside(self._preceders, rows, weights, nows_ms)
+
+    def _beside(
+        self, neighbours: Neighbours, rows: Rows, weights: Scores, nows_ms: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], Scores]:
         self._fit()
         b, at = np.nonzero(rows >= 0)
-        to = self._to[rows[b, at]]
-        counts = self._weight[rows[b, at]] * self.decay.deflate(nows_ms)[b, None]
-        values = np.log1p(counts) * weights[at, None]
+        to, inflated = neighbours.beside(rows[b, at])
+        values = np.log1p(inflated * self.decay.deflate(nows_ms)[b, None]) * weights[at, None]
         keys = b[:, None].astype(np.int64) * max(1, len(self.table)) + to
-        valid = to >= 0
-        return summed(keys[valid], values[valid])
+        return summed(keys[to >= 0], values[to >= 0])
 
     def between(self, recent: Rows, candidates: Rows, nows_ms: NDArray[np.int64]) -> tuple[Scores, Scores]:
         """Counts as of now, both [B, N, L]: of ``candidates`` [B, N] after ``recent`` [B, L], and before them.
@@ -185,42 +204,25 @@ class Statistics:
         """
         self._fit()
         now = self.decay.deflate(nows_ms)[:, None, None]
-        after = self._hits(recent, candidates).transpose(0, 2, 1)
-        return after * now, self._hits(candidates, recent) * now
-
-    def _hits(self, leading: Rows, following: Rows) -> Scores:
-        """[B, M, F]: the inflated weight of ``following`` [B, F] among the followers of ``leading`` [B, M]."""
-        known, slots = slots_of(following, len(self._trend))
-        slots[NO_ROW] = len(known)  # the last slot, which no row has
-        first = np.full((len(following), len(known) + 1), NO_ROW, np.int32)
-        shoppers = np.arange(len(following))[:, None]
-        places = np.arange(following.shape[1], dtype=np.int32)[::-1]
-        first[shoppers, slots[following[:, ::-1]]] = places
-        first[:, len(known)] = NO_ROW
-        to = np.where((leading >= 0)[..., None], self._to[leading], np.int32(NO_ROW))
-        at = first[np.arange(len(to))[:, None, None], slots[to]]
-        b, m, slot = np.nonzero(at >= 0)
-        found = np.zeros((*leading.shape, following.shape[1] + 1))
-        found[b, m, at[b, m, slot]] = self._weight[leading[b, m], slot]
-        whose = np.where(following >= 0, first[shoppers, slots[following]], following.shape[1])
-        return np.take_along_axis(found, whose[:, None, :], axis=2)
+        after, before = self._followers.hits(recent, candidates), self._followers.hits(candidates, recent)
+        return after.transpose(0, 2, 1) * now, before * now
 
     def strongest(self, recent: Rows, followers: Rows) -> Rows:
-        """Which of the rows ``recent`` [M, L] leads to ``followers`` [M] most; -1 where none does."""
+        """[M]: which of the rows ``recent`` [M, L] leads to ``followers`` [M] most; -1 where none does."""
         self._fit()
-        leads = (recent >= 0)[..., None] & (self._to[recent] == followers[:, None, None])
-        weights = np.where(leads, self._weight[recent], 0.0).max(axis=-1)
-        best = weights.argmax(axis=1)
-        every = np.arange(len(recent))
-        return np.where(weights[every, best] > 0.0, recent[every, best], np.int32(NO_ROW))
+        return self._followers.strongest(recent, followers)
+
+    def strongest_after(self, recent: Rows, preceders: Rows) -> Rows:
+        """[M]: which of the rows ``recent`` [M, L] was most often turned to after ``preceders`` [M]; -1 where none."""
+        self._fit()
+        return self._preceders.strongest(recent, preceders)
 
     def _fit(self) -> None:
         missing = len(self.table) - len(self._trend)
         if missing > 0:
-            grow = max(missing, len(self._trend))
-            self._to = np.concatenate([self._to, np.full((grow, self._width), NO_ROW, np.int32)])
-            self._weight = np.concatenate([self._weight, np.zeros((grow, self._width))])
-            self._trend = np.concatenate([self._trend, np.zeros(grow)])
+            self._trend = np.concatenate([self._trend, np.zeros(max(missing, len(self._trend)))])
+        self._followers.fit(len(self._trend))
+        self._preceders.fit(len(self._trend))
 
 
 def summed(keys: NDArray[np.int64], values: Scores) -> tuple[NDArray[np.int64], Scores]:

@@ -91,9 +91,12 @@ class Lists:
         """
         recent = sequence_rows(self.table, profiles)
         sources = np.concatenate(
-            [self._followers(recent, nows), self._alike(recent), self._similar(recent), self._trending(len(profiles))],
+            [
+                recent, self._followers(recent, nows), self._preceders(recent, nows), self._alike(recent),
+                self._similar(recent), self._trending(len(profiles)),
+            ],
             axis=1,
-        )
+        )  # fmt: skip
         any_item = self._rng.integers(0, len(self.table), (len(profiles), self._negatives // 4), dtype=np.int32)
         drawn = np.concatenate([shown, sources, any_item], axis=1)
         keys = self._rng.random(drawn.shape)
@@ -107,6 +110,10 @@ class Lists:
 
     def _followers(self, recent: Rows, nows: Integers) -> Rows:
         keys, scores = self.statistics.followers(recent, kernel(recent.shape[1]), nows)
+        return strongest_rows(keys, scores, len(recent), len(self.table), DEPTH)
+
+    def _preceders(self, recent: Rows, nows: Integers) -> Rows:
+        keys, scores = self.statistics.preceders(recent, kernel(recent.shape[1]), nows)
         return strongest_rows(keys, scores, len(recent), len(self.table), DEPTH)
 
     def _alike(self, recent: Rows) -> Rows:

@@ -34,11 +34,12 @@ class Log(Struct, frozen=True, kw_only=True):
         return len({event.user_id for event in self.events})
 
 
-def read_log(events: Path, items: Path | None, hold_back: int = 0) -> Log:
+def read_log(events: Path, items: Path | None, hold_back: int = 0, until: float = 1.0) -> Log:
     """Read both files (JSONL, gzip or not). Items that only occur in events become items without words.
 
     Events with equal times keep the order of the file. ``hold_back``: each shopper's last so many events are left out,
-    for an evaluation that asks for them; their items stay known.
+    for an evaluation that asks for them; their items stay known. ``until``: only this first share of the events is
+    read, in the order of time, for an evaluation of what comes after; items that only occur later are not known.
 
     Raises: Unreadable, where a file is missing or holds nothing.
     """
@@ -46,13 +47,15 @@ def read_log(events: Path, items: Path | None, hold_back: int = 0) -> Log:
     found = sorted(_events(events, refused), key=lambda event: event.time_ms)
     if not found:
         raise Unreadable(Reason.EMPTY, f"{events} has no events (refused: {dict(refused) or 'none'})")
+    found = found[: max(1, round(len(found) * until))]
     described = {item.item_id: item for item in _items(items, refused)} if items else {}
     for item in {i for event in found for i in items_of(event)}:
         described.setdefault(item, CatalogueItem(item_id=item))
     ordered = tuple(described[item] for item in sorted(described))
     kept = _without_last(found, hold_back) if hold_back else found
+    left_out = "".join([f"hold back {hold_back}" if hold_back else "", f"until {until}" if until < 1.0 else ""])
     return Log(
-        events=tuple(kept), items=ordered, digest=_digest(events, items, hold_back=hold_back), refused=dict(refused)
+        events=tuple(kept), items=ordered, digest=_digest(events, items, left_out=left_out), refused=dict(refused)
     )
 
 
@@ -92,9 +95,9 @@ def _lines(path: Path) -> Iterable[bytes]:
         raise Unreadable(Reason.EMPTY, f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def _digest(*paths: Path | None, hold_back: int) -> str:
-    """sha256 over the sha256 of each file's bytes, and over what was held back, if anything was."""
-    whole = sha256(f"hold back {hold_back}".encode() if hold_back else b"")
+def _digest(*paths: Path | None, left_out: str) -> str:
+    """sha256 over the sha256 of each file's bytes, and over what was left out, if anything was."""
+    whole = sha256(left_out.encode())
     for path in paths:
         if path is not None:
             with path.open("rb") as file:

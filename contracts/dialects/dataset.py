@@ -47,7 +47,7 @@ from contracts.reading import read as read_row
 LEVELS = " > "
 UNTIMED = "untimed-"
 UNTIMED_MS = 1_262_304_000_000  # 2010-01-01
-UNTIMED_STEP_MS = 60_000  # short beside any half-life: the order is all that is known
+UNTIMED_STEP_MS = 1_000  # short beside any half-life, and close: the order is all that is known
 
 STARS = 5
 

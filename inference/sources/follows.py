@@ -1,4 +1,4 @@
-"""What goes together: what other shoppers turned to after the items that this one looked at. Learned live."""
+"""What goes together: what others turned to after the items that this shopper looked at, or before. Learned live."""
 
 from collections.abc import Sequence
 
@@ -23,3 +23,20 @@ class Follows:
         """See ``Source``."""
         anchors = view.statistics.strongest(view.recent[shoppers], rows)
         return [f"Goes with “{view.title(anchor)}”, which you looked at" for anchor in anchors.tolist()]
+
+
+class Precedes:
+    """What most often led to the last items: who compares goes back and forth, so order says less than nearness."""
+
+    name = "goes-before"
+
+    def propose(self, view: View, limit: int) -> Rows:
+        """See ``Source``."""
+        keys, scores = view.statistics.preceders(view.recent, kernel(view.recent.shape[1]), view.nows_ms)
+        offered = view.offered[keys % len(view.table)]
+        return strongest_rows(keys[offered], scores[offered], len(view), len(view.table), limit)
+
+    def explain(self, view: View, shoppers: Shoppers, rows: Rows) -> Sequence[str]:
+        """See ``Source``."""
+        anchors = view.statistics.strongest_after(view.recent[shoppers], rows)
+        return [f"Others compare it with “{view.title(anchor)}”, which you looked at" for anchor in anchors.tolist()]

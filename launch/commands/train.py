@@ -20,6 +20,9 @@ def train(
     seed: Annotated[int, typer.Option(help="The same seed gives the same checkpoint.")] = 0,
     encoder: Annotated[Path | None, typer.Option(help="A local BERT-family folder, instead of one made here.")] = None,
     hold_back: Annotated[int, typer.Option(min=0, help="Leave out each shopper's last N events, for `evaluate`.")] = 0,
+    until: Annotated[
+        float, typer.Option(min=0.01, max=1.0, help="Read only this first share of the log, for a replay of the rest.")
+    ] = 1.0,
     protocol: Annotated[
         Protocol | None,
         typer.Option(
@@ -51,7 +54,7 @@ def train(
     if preset not in PRESETS:
         raise typer.BadParameter(f"{preset!r}; there are {', '.join(PRESETS)}", param_hint="--preset")
     quiet()
-    log = read_log(events, items, hold_back)
+    log = read_log(events, items, hold_back, until)
     plan = replace(
         PRESETS[preset], seed=seed, threads=threads, epochs=epochs or PRESETS[preset].epochs,
         protocol=protocol or (Protocol.LEAVE_ONE_OUT if hold_back else log.protocol),

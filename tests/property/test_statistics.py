@@ -7,11 +7,22 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tiny_shop import DAY_MS, NOW_MS, item, profile_after, view
 
 from contracts.events import Consent, Hide
 from contracts.items import ItemTable
-from contracts.statistics import Decay, Increments, Statistics, kernel, look_up, recent_items, summed
+from contracts.statistics import (
+    LEAST_CLOSE,
+    Decay,
+    Increments,
+    Statistics,
+    close,
+    kernel,
+    look_up,
+    recent_items,
+    summed,
+)
 
 NAMES = [f"i{n}" for n in range(12)]
 sequences = st.lists(st.lists(st.sampled_from([*NAMES, "unknown"]), max_size=8), max_size=6)
@@ -76,9 +87,10 @@ def test_put_and_add_agree(shoppers):
         put.put_followers(name, [(b, w) for (a, b), w in pairs.items() if a == name])
     put.put_trend(trend.items(), NOW_MS)
     rows, nows = np.arange(12, dtype=np.int32)[None, :], np.array([NOW_MS])
-    one, other = (s.followers(rows, kernel(12), nows) for s in (added, put))
-    assert np.array_equal(one[0], other[0])
-    np.testing.assert_allclose(one[1], other[1])
+    for read in (Statistics.followers, Statistics.preceders):
+        one, other = (read(statistics, rows, kernel(12), nows) for statistics in (added, put))
+        assert np.array_equal(one[0], other[0])
+        np.testing.assert_allclose(one[1], other[1])
     np.testing.assert_allclose(added.trend(rows, nows), put.trend(rows, nows))
 
 
@@ -98,6 +110,27 @@ def test_each_shopper_has_a_now_of_their_own(shoppers, later):
         assert np.array_equal(trend[b], statistics.trend(rows[b : b + 1], nows[b : b + 1])[0])
 
 
+@given(sequences)
+def test_preceders_are_followers_read_backwards(shoppers):
+    statistics = Statistics(table_of_items())
+    for lesson in learned(shoppers):
+        statistics.add(lesson)
+    every, one, nows = np.arange(12, dtype=np.int32)[:, None], np.ones(1), np.full(12, NOW_MS)
+    after = {divmod(key, 12): score for key, score in zip(*statistics.followers(every, one, nows), strict=True)}
+    before = {divmod(key, 12): score for key, score in zip(*statistics.preceders(every, one, nows), strict=True)}
+    assert before == {(follower, item): score for (item, follower), score in after.items()}
+
+
+def test_what_was_met_in_one_go_goes_together_more():
+    soon, late, never = (Increments(Decay()) for _ in range(3))
+    soon.learn(profile_after([view(1, "u", 1000)]), view(2, "u", 0))
+    late.learn(profile_after([view(1, "u", DAY_MS)]), view(2, "u", 0))
+    never.learn(profile_after([view(1, "u", 1000)]), replace(view(2, "u", 0), item_id="i1"))
+    weights = [increments.pairs["i1"]["i2"] / Decay().inflate(NOW_MS) for increments in (soon, late)]
+    assert weights == pytest.approx([close(1000), LEAST_CLOSE])
+    assert not never.pairs
+
+
 def test_the_strongest_leader_is_named():
     table = table_of_items()
     statistics = Statistics(table)
@@ -105,6 +138,7 @@ def test_the_strongest_leader_is_named():
     statistics.put_followers("i2", [("i5", 3.0), ("i6", 1.0)])
     recent = np.array([[1, 2, -1], [1, -1, -1], [3, 1, 2]], np.int32)
     assert statistics.strongest(recent, np.array([5, 6, 6], np.int32)).tolist() == [2, -1, 2]
+    assert statistics.strongest_after(np.array([[5, 6, -1]], np.int32), np.array([2], np.int32)).tolist() == [5]
 
 
 def test_an_item_that_comes_later_has_room():
