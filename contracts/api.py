@@ -51,12 +51,13 @@ class RecommendationsQuery(Struct, frozen=True, kw_only=True):
 
 
 class Slot(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One place of a slate: the item as the catalogue has it, and why it stands there."""
+    """One place of a slate: the item as the catalogue has it, and why it stands there, the shop's ``rules`` too."""
 
     item: CatalogueItem
     score: float
     source: str
     reason: str
+    rules: tuple[str, ...] = ()
 
 
 class Recommendations(Struct, frozen=True, kw_only=True, omit_defaults=True):

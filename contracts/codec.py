@@ -14,6 +14,7 @@ from contracts.events import AnyEvent, Event
 from contracts.messages import CatalogueItem, Embedding, Slate
 from contracts.profile import Profile
 from contracts.reading import read
+from contracts.rules import RULE_LIMIT, Rule
 
 Header = tuple[str, bytes]
 
@@ -29,6 +30,7 @@ _profile = msgspec.msgpack.Decoder(Profile)
 _item = msgspec.json.Decoder(CatalogueItem)
 _embedding = msgspec.msgpack.Decoder(Embedding)
 _slate = msgspec.json.Decoder(Slate)
+_rule = msgspec.json.Decoder(Rule)
 
 
 def decode_event(
@@ -100,6 +102,12 @@ def decode_item(value: bytes, limit: int = EVENT_LIMIT) -> CatalogueItem:
 def decode_slate(value: bytes) -> Slate:
     """One slate. Raises: BadInput."""
     return read(_slate, value)
+
+
+def decode_rule(value: bytes) -> Rule:
+    """One of the shop's rules, its expression unread. Raises: BadInput."""
+    _check_size(value, RULE_LIMIT, "a rule")
+    return read(_rule, value)
 
 
 def encode_embedding(embedding: Embedding) -> bytes:

@@ -57,6 +57,8 @@ class ItemTable:
         self.ids: list[ItemId] = []
         self.items: list[CatalogueItem | None] = []
         self.terms = Terms()
+        self.stamp = 0  # counts upserts and deletions
+        self._stamps = np.zeros(capacity, np.int64)
         self._codes: dict[str, int] = {"": 0}
         self._vectors = np.zeros((capacity, dim), np.float32)
         self._lengths = np.zeros(capacity, np.float32)
@@ -143,6 +145,15 @@ class ItemTable:
         """[rows]: Unix milliseconds; 0 where unknown."""
         return self._added_ms[: len(self.items)]
 
+    def changed_since(self, stamp: int) -> NDArray[np.int64]:
+        """The rows that were put in, changed or deleted after the table's ``stamp`` was that, in the order of it."""
+        rows = np.flatnonzero(self._stamps[: len(self.items)] > stamp)
+        return rows[np.argsort(self._stamps[rows], kind="stable")]
+
+    def stamp_of(self, row: int) -> int:
+        """What ``stamp`` was once the row had changed last."""
+        return int(self._stamps[row])
+
     def rows(self, items: Sequence[ItemId]) -> Rows:
         """The rows of items, -1 where unknown or deleted."""
         found = np.fromiter(map(self.row_of.get, items, repeat(NO_ROW)), np.int32, len(items))
@@ -172,6 +183,7 @@ class ItemTable:
     def upsert(self, item: CatalogueItem) -> int:
         """Put an item in, or its new state; its vector stays until another is set. Returns its row."""
         row = self._row(ItemId(item.item_id))
+        self._touch(row)
         self.items[row] = item
         self._present[row] = True
         self._available[row] = item.available
@@ -190,6 +202,7 @@ class ItemTable:
         """Take an item out; its row stays empty. Unknown ids are fine: a compacted topic repeats its tombstones."""
         row = self.row_of.get(item_id)
         if row is not None:
+            self._touch(row)
             self.items[row] = None
             self._present[row] = self._available[row] = False
             self.terms.put(row, None)
@@ -218,6 +231,10 @@ class ItemTable:
         self.ids.append(item_id)
         self.items.append(None)
         return len(self.items) - 1
+
+    def _touch(self, row: int) -> None:
+        self.stamp += 1
+        self._stamps[row] = self.stamp
 
     def _grow(self) -> None:
         for name, array in list(vars(self).items()):

@@ -6,6 +6,7 @@ from msgspec import Meta, Struct
 
 from contracts.errors import Reason
 from contracts.events import BundleDigest, EventId, Id, ItemId, Money, RecommendationId, Text, UserId
+from contracts.rules import Action
 
 
 class CatalogueItem(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -55,6 +56,7 @@ class SlateItem(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``source`` is the name of the source that proposed it, ``reason`` the same in words for the shopper,
     ``score`` the weighted value that ordered it, ``propensity`` the probability with which this slot was drawn.
+    ``rules``: the ids of the shop's rules that placed, raised or lowered it.
     """
 
     item_id: ItemId
@@ -63,6 +65,15 @@ class SlateItem(Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str
     propensity: float
     probabilities: Probabilities | None = None
+    rules: tuple[str, ...] = ()
+
+
+class RuleEffect(Struct, frozen=True, kw_only=True):
+    """What one of the shop's rules did to a slate: so many candidates hidden, or items of the slate touched."""
+
+    rule_id: str
+    action: Action
+    items: int
 
 
 class Trigger(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -88,7 +99,7 @@ class Slate(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``recommendation_id`` is derived from the event's id, the bundle's digest and the settings' digest, so a
     repeat has the same id. ``degraded`` says why the answer is not the best possible, or is None.
-    ``made_ms`` is when it was handed to Kafka (Unix ms).
+    ``made_ms`` is when it was handed to Kafka (Unix ms). ``rules``: what the shop's rules did to it.
     """
 
     recommendation_id: RecommendationId
@@ -102,6 +113,7 @@ class Slate(Struct, frozen=True, kw_only=True, omit_defaults=True):
     degraded: str | None = None
     arm: str = "daogou"
     made_ms: int = 0
+    rules: tuple[RuleEffect, ...] = ()
 
 
 class Header(Struct, frozen=True):

@@ -29,6 +29,7 @@ class Metrics:
         self.disk_wait = self._histogram("daogou_disk_wait_seconds", "Waiting for the store's disk.", LATENCY)
         self.items = self._gauge("daogou_catalogue_items", "Items in the catalogue.")
         self.embedded = self._gauge("daogou_catalogue_embedded", "Items that can be scored.")
+        self.rules = self._gauge("daogou_rules", "The merchandiser's rules by their state.", ["state"])
         self.lag = self._gauge("daogou_lag_records", "Records not yet applied.", ["partition"])
         self.requests = self._counter("daogou_requests_total", "HTTP requests.", ["route", "status"])
         self.request_seconds = self._histogram("daogou_request_seconds", "One HTTP request.", LATENCY, ["route"])

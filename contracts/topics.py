@@ -40,7 +40,8 @@ EMBEDDINGS = Topic(name="catalogue.embeddings", key="item", value="Embedding", c
 RECOMMENDATIONS = Topic(name="recommendations", key="user", value="Slate", cleanup=Cleanup.COMPACT_DELETE,
                         retention_ms=7 * DAY_MS)  # fmt: skip
 MODELS = Topic(name="models", key="model name", value="bundle digest", cleanup=Cleanup.COMPACT, partitions=1)
+RULES = Topic(name="rules", key="rule", value="Rule", cleanup=Cleanup.COMPACT, partitions=1)
 DEAD_LETTERS = Topic(name="clickstream.dead-letters", key="as it came", value="as it came", cleanup=Cleanup.DELETE,
                      partitions=1, retention_ms=30 * DAY_MS)  # fmt: skip
 
-TOPICS = (CLICKSTREAM, CATALOGUE, EMBEDDINGS, RECOMMENDATIONS, MODELS, DEAD_LETTERS)
+TOPICS = (CLICKSTREAM, CATALOGUE, EMBEDDINGS, RECOMMENDATIONS, MODELS, RULES, DEAD_LETTERS)

@@ -13,6 +13,8 @@ from contracts.messages import Trigger
 from contracts.postings import Postings
 from contracts.profile import Profile
 from contracts.statistics import Statistics, kernel, sequence_rows
+from inference.rules.book import RuleBook
+from inference.rules.ruling import Ruling
 
 
 class Wish(NamedTuple):
@@ -44,9 +46,11 @@ class View:
         table: ItemTable,
         statistics: Statistics,
         postings: Postings,
+        rules: RuleBook | None = None,
     ) -> None:
         self.asks, self.ids = asks, ids
         self.table, self.statistics, self.postings = table, statistics, postings
+        self._rules = rules or RuleBook(table)
 
     def __len__(self) -> int:
         return len(self.asks)
@@ -60,6 +64,11 @@ class View:
     def nows_ms(self) -> Integers:
         """[B]: the time of the event that asks."""
         return np.array([ask.trigger.time_ms for ask in self.asks], np.int64)
+
+    @cached_property
+    def ruling(self) -> Ruling:
+        """The shop's rules that are in force for these asks."""
+        return Ruling(self._rules, self.nows_ms, [ask.surface for ask in self.asks])
 
     @cached_property
     def recent(self) -> Rows:

@@ -5,6 +5,7 @@ events and its randomness from the recommendation ids, so a slate can be made ag
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from hashlib import blake2b
 
 import structlog
@@ -24,6 +25,7 @@ from inference.browse import Browse
 from inference.catalogue import Catalogue
 from inference.pipeline import Pipeline, Ranked
 from inference.receipt import Receipt, items_of_slate
+from inference.rules.book import RuleBook
 from inference.scorers.fallback import Fallback
 from inference.serving import Serving, load
 
@@ -50,6 +52,7 @@ class Engine:
         self._serving = load(bundle, settings, model) if bundle else None
         self.catalogue = Catalogue(bundle, self._serving.encoder if self._serving else None)
         self.statistics, self._postings = Statistics(self.table), Postings(self.table)
+        self.rules = RuleBook(self.table)
         self.browse = self._browse()
         self._tell_provider()
 
@@ -126,6 +129,12 @@ class Engine:
                 self._metrics.degraded.labels(slate.degraded).inc()
         return slates
 
+    def with_rules(self, rules: RuleBook) -> "Engine":
+        """This engine, same catalogue, statistics and models, under other rules. What it does is not counted."""
+        other = copy(self)
+        other.rules, other._metrics = rules, Metrics()
+        return other
+
     def account(self, ask: Ask, items: Sequence[ItemId]) -> list[Account]:
         """Why each of ``items`` scores as it does for this shopper: see ``inference/account.py``."""
         pipeline = self._serving.pipeline if self._serving else self._plain
@@ -155,14 +164,15 @@ class Engine:
 
     def _view(self, asks: Sequence[Ask]) -> View:
         ids = [self.recommendation_id(ask.trigger.event_id) for ask in asks]
-        return View(asks, ids, self.table, self.statistics, self._postings)
+        return View(asks, ids, self.table, self.statistics, self._postings, self.rules)
 
     def _slates(self, view: View, ranked: Ranked, pipeline: Pipeline, degraded: str | None) -> list[Slate]:
         self._count(ranked)
         receipt = Receipt(self.bundle_digest, degraded, ranked.timings)
+        every = [items_of_slate(view, ranked, pipeline, b, self._size(ask)) for b, ask in enumerate(view.asks)]
         return [
-            receipt.slate(ask, view.ids[b], items_of_slate(view, ranked, pipeline, b, self._size(ask)))
-            for b, ask in enumerate(view.asks)
+            receipt.slate(ask, view.ids[b], items, view.ruling.effects(b, [each.rules for each in items]))
+            for b, (ask, items) in enumerate(zip(view.asks, every, strict=True))
         ]
 
     def _empty(self, asks: Sequence[Ask], degraded: str | None) -> list[Slate]:

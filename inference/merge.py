@@ -19,6 +19,12 @@ class Merged(NamedTuple):
         """Only what ``mask`` [B, N] lets stay; the rest becomes padding."""
         return Merged(np.where(mask, self.rows, NO_ROW).astype(np.int32), self.sources)
 
+    def before(self, other: "Merged") -> "Merged":
+        """These, then what ``other`` has beside them."""
+        rows = np.concatenate([self.rows, other.rows], axis=1)
+        rows = np.where(first_seen(rows), rows, NO_ROW).astype(np.int32)
+        return Merged(rows, np.concatenate([self.sources, other.sources], axis=1))
+
     def at(self, columns: NDArray[np.int64]) -> "Merged":
         """The columns [B, M] of each shopper."""
         return Merged(np.take_along_axis(self.rows, columns, axis=1), np.take_along_axis(self.sources, columns, axis=1))

@@ -1,6 +1,9 @@
 """The order of the stages, on one screen: sources -> merge -> filters -> features -> prerank -> scorer -> selector ->
 reasons.
 
+The shop's rules are in three of them, whatever else there is: pins bring candidates in, the first filter hides, the
+last selector weighs and pins.
+
 To add a source or a filter: a file in its folder, and its line in ``Pipeline.of``.
 """
 
@@ -16,6 +19,7 @@ from contracts.messages import StageTiming
 from contracts.settings import EngineSettings
 from inference.ask import View
 from inference.filters import Filter
+from inference.filters.hidden import Hidden
 from inference.filters.met import Met
 from inference.filters.unavailable import Unavailable
 from inference.filters.variants import Variants
@@ -27,6 +31,7 @@ from inference.scorers.fallback import BLEND
 from inference.selectors import Selection, Selector
 from inference.selectors.diverse import Diverse
 from inference.selectors.newcomer import Newcomer
+from inference.selectors.ruled import Ruled
 from inference.sources import Source
 from inference.sources.buy_again import BuyAgain
 from inference.sources.category import Category
@@ -79,22 +84,23 @@ class Pipeline(NamedTuple):
         """All stages, once for the batch. Raises: ModelUnavailable."""
         clock = Stopwatch(len(view))
         proposed = clock.timed("sources", lambda: [s.propose(view, self.settings.per_source) for s in self.sources])
-        merged = clock.timed("merge", lambda: merge(proposed))
+        merged = clock.timed("merge", lambda: view.ruling.bring(merge(proposed), view.statistics))
         left = clock.timed("filters", lambda: self._filtered(view, merged))
         every = clock.timed("features", lambda: candidate_features(
             view.table, view.statistics, view.profiles, view.nows_ms, left.rows))  # fmt: skip
-        kept, features = clock.timed("prerank", lambda: self.prerank.best(left, every, len(self.sources)))
+        kept, features = clock.timed("prerank", lambda: self.prerank.best(
+            left, every, len(self.sources), view.ruling.turns))  # fmt: skip
         scores = clock.timed("scorer", lambda: self.scorer.score(view, kept.rows, features))
         finite, there = np.isfinite(scores.values), np.asarray(kept.rows >= 0)
         values = np.where(finite & there, scores.values, -np.inf)
-        selection = clock.timed("selector", lambda: self.selector.select(view, kept.rows, values, size))
+        selection = clock.timed("selector", lambda: Ruled(self.selector).select(view, kept.rows, values, size))
         reasons = clock.timed("reasons", lambda: self._reasons(view, kept, selection))
         failed = np.asarray(there.any(axis=1) & ~(finite & there).any(axis=1))
         non_finite = int(np.count_nonzero(there & ~finite))
         return Ranked(kept, scores, selection, reasons, failed, non_finite, tuple(clock.timings))
 
     def _filtered(self, view: View, merged: Merged) -> Merged:
-        for each in self.filters:
+        for each in (Hidden(), *self.filters):
             merged = merged.keep(each.keep(view, merged.rows))
         return merged.first(self.settings.considered)
 

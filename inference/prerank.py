@@ -32,15 +32,18 @@ class Prerank(NamedTuple):
         weights = learned or [blend.get(name, 0.0) for name in FEATURES]
         return cls(np.array(weights, np.float32), limit)
 
-    def best(self, merged: Merged, features: Floats, sources: int) -> tuple[Merged, Floats]:
-        """The best candidates with their features, in their old order, which is that of the sources' turns."""
+    def best(self, merged: Merged, features: Floats, sources: int, first: int = 0) -> tuple[Merged, Floats]:
+        """The best candidates with their features, in their old order, which is that of the sources' turns.
+
+        ``first``: so many more pass by right.
+        """
         width = merged.rows.shape[1]
         if width <= self.limit:
             return merged, features
         there = np.asarray(merged.rows >= 0)
         light = np.where(there, np.nan_to_num(features @ self.weights, nan=-1e30, neginf=-1e30), -np.inf)
         self._by_right(light, there & (features[..., TREND] == 0.0))
-        light[:, : min(RESERVED * sources, self.limit)] = np.inf
+        light[:, : min(first + RESERVED * sources, self.limit)] = np.inf
         light[~there] = -np.inf
         at = np.sort(np.argpartition(-light, self.limit - 1, axis=1)[:, : self.limit], axis=1)
         return merged.at(at), np.take_along_axis(features, at[..., None], axis=1)

@@ -4,11 +4,13 @@ from typing import NamedTuple
 
 from contracts.events import BundleDigest, RecommendationId
 from contracts.items import Floats
-from contracts.messages import Probabilities, Slate, SlateItem, StageTiming
+from contracts.messages import Probabilities, RuleEffect, Slate, SlateItem, StageTiming
 from inference.ask import Ask, View
 from inference.pipeline import Pipeline, Ranked
+from inference.rules.ruling import BROUGHT, SOURCE, in_words
 
 NO_CANDIDATES = "no candidates"
+ALL_HIDDEN = "hidden by the shop's rules"
 
 
 class Receipt(NamedTuple):
@@ -18,8 +20,15 @@ class Receipt(NamedTuple):
     degraded: str | None
     timings: tuple[StageTiming, ...] = ()
 
-    def slate(self, ask: Ask, recommendation: RecommendationId, items: tuple[SlateItem, ...]) -> Slate:
+    def slate(
+        self,
+        ask: Ask,
+        recommendation: RecommendationId,
+        items: tuple[SlateItem, ...],
+        rules: tuple[RuleEffect, ...] = (),
+    ) -> Slate:
         """One slate. An empty one is never the best possible."""
+        degraded = self.degraded or (None if items else NO_CANDIDATES)
         return Slate(
             recommendation_id=recommendation,
             user_id=ask.profile.user_id,
@@ -29,7 +38,8 @@ class Receipt(NamedTuple):
             profile_version=ask.profile.version,
             bundle=self.bundle,
             stages=self.timings,
-            degraded=self.degraded or (None if items else NO_CANDIDATES),
+            degraded=ALL_HIDDEN if rules and not items else degraded,
+            rules=rules,
         )
 
 
@@ -41,13 +51,16 @@ def items_of_slate(view: View, ranked: Ranked, pipeline: Pipeline, shopper: int,
 
 def _item(view: View, ranked: Ranked, pipeline: Pipeline, shopper: int, slot: int, pick: int) -> SlateItem:
     heads = ranked.scores.heads
+    row, source = int(ranked.merged.rows[shopper, pick]), int(ranked.merged.sources[shopper, pick])
+    rules = view.ruling.touching(shopper, pick, row)
     return SlateItem(
-        item_id=view.table.ids[ranked.merged.rows[shopper, pick]],
+        item_id=view.table.ids[row],
         score=float(ranked.scores.values[shopper, pick]),
-        source=pipeline.sources[ranked.merged.sources[shopper, pick]].name,
-        reason=ranked.reasons[shopper][slot],
+        source=SOURCE if source == BROUGHT else pipeline.sources[source].name,
+        reason=in_words(ranked.reasons[shopper][slot], rules),
         propensity=float(ranked.selection.propensities[shopper, slot]),
         probabilities=None if heads is None else _probabilities(heads[shopper, pick]),
+        rules=tuple(rule.rule_id for rule in rules),
     )
 
 

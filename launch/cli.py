@@ -28,6 +28,7 @@ COMMANDS = {
     "api-key": Entry("api_key", "Make a key for the HTTP API."),
     "publish": Entry("publish", "Publish a file of events to the clickstream."),
     "catalogue": Entry("catalogue", "Put items into the catalogue, take them out, list them."),
+    "rules": Entry("rules", "The merchandiser's rules: boost, bury, pin, hide; try them, save them."),
     "watch": Entry("watch", "Show slates as they are made."),
     "recommend": Entry("recommend", "Show a shopper's slate."),
     "profile": Entry("profile", "Show what is known of a shopper, or forget it."),

@@ -11,6 +11,7 @@ from streams.engine_room import EngineRoom
 from streams.follower import Follower
 from streams.producer import Producer
 from streams.progress import Progress
+from streams.rules import RuleFollower
 from streams.shared import SharedStatistics
 from streams.store import open_statistics, open_store
 
@@ -25,7 +26,8 @@ def build_window(settings: Settings, metrics: Metrics | None = None, engine: Eng
     profiles, counts = open_store(settings), open_statistics(settings)
     shared = SharedStatistics(counts, room, settings.stream.statistics_interval, progress)
     follower = Follower(settings, room, found, progress)
+    rules = RuleFollower(settings.kafka, room, found, progress)
     producer, hub = Producer(settings.kafka, progress.waits), Hub(settings, progress)
     return Window(
-        Parts(settings, room, profiles, counts, shared, follower, producer, hub, access, found, progress, fresh)
+        Parts(settings, room, profiles, counts, shared, follower, rules, producer, hub, access, found, progress, fresh)
     )

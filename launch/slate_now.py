@@ -7,7 +7,7 @@ from contracts.events import EventId, UserId
 from contracts.messages import Slate, Trigger
 from contracts.metrics import Metrics
 from contracts.settings import Settings
-from contracts.topics import CLICKSTREAM, EMBEDDINGS
+from contracts.topics import CLICKSTREAM, EMBEDDINGS, RULES
 from inference.ask import Ask
 from inference.engine import Engine
 from launch.catalogue_files import current_items
@@ -15,6 +15,7 @@ from launch.topic_reader import read_to_end
 from launch.wiring import build_engine
 from streams.follower import take_vectors
 from streams.names import partition_of, physical
+from streams.rules import put_rules
 from streams.shared import put_changes
 from streams.store import ProfileKey, StatisticsStore, open_statistics, open_store
 
@@ -43,12 +44,14 @@ async def slate_now(settings: Settings, user: str, surface: str) -> Slate:
 
 
 async def _informed_engine(settings: Settings) -> Engine:
-    """An engine that knows what a worker knows: the catalogue, its vectors, what all shoppers taught."""
+    """An engine that knows what a worker knows: the catalogue, its vectors, the rules, what all shoppers taught."""
     engine = await asyncio.to_thread(build_engine, settings, Metrics())
     for _, item in sorted((await current_items(settings.kafka)).items()):  # ties go by row: always the same ones
         engine.upsert(item)
     async for record in read_to_end(settings.kafka, EMBEDDINGS):
         take_vectors(engine, [record])
+    async for record in read_to_end(settings.kafka, RULES):
+        put_rules(engine, [record])
     statistics = open_statistics(settings)
     try:
         await _learn_all(engine, statistics)

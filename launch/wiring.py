@@ -24,6 +24,7 @@ from streams.names import physical
 from streams.producer import Producer
 from streams.progress import Progress
 from streams.recommend import Parts, Recommender
+from streams.rules import RuleFollower
 from streams.shared import SharedStatistics
 from streams.store import ProfileStore, StatisticsStore, open_statistics, open_store
 from streams.worker import Machinery, Worker
@@ -65,7 +66,10 @@ def build_worker(
     backfill = Backfill(room, agent, _owned(app, physical(settings.kafka, CATALOGUE)))
     follower = Follower(settings, room, metrics, progress, backfill.run)
     lag = LagWatch(physical(settings.kafka, CLICKSTREAM), lambda: app.consumer, follower, metrics, progress)
-    return Worker(Machinery(settings, producer, profiles, counts, room, shared, follower, disk, lag, progress, app))
+    rules = RuleFollower(settings.kafka, room, metrics, progress)
+    return Worker(
+        Machinery(settings, producer, profiles, counts, room, shared, follower, rules, disk, lag, progress, app)
+    )
 
 
 def _owned(app: Any, topic: str) -> Callable[[], frozenset[int]]:

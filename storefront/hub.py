@@ -6,6 +6,7 @@ process that was killed knows again what a reconnecting page has not seen.
 
 import asyncio
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from time import time
 from typing import NamedTuple
 
@@ -61,6 +62,7 @@ class Hub:
         self._by_id: OrderedDict[RecommendationId, Slate] = OrderedDict()
         self._listeners: dict[UserId, set[Listener]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._forgets: list[Callable[[UserId], None]] = []
         self.listening = 0
         self.latest: deque[Slate] = deque(maxlen=LATEST)
         self.seen = 0  # slates since the start
@@ -91,6 +93,10 @@ class Hub:
         self._by_id[slate.recommendation_id] = slate
         if len(self._by_id) > self._settings.api.slates:
             self._by_id.popitem(last=False)
+
+    def on_forget(self, told: Callable[[UserId], None]) -> None:
+        """Tell ``told`` of each shopper who is forgotten."""
+        self._forgets.append(told)
 
     def open(self, user: UserId, after: int | None) -> Listener:
         """A shopper's slates beyond the offset ``after``, from what is kept and then as they come.
@@ -132,6 +138,8 @@ class Hub:
         self._of[user] = slates
         if each.slate is None:
             slates.clear()
+            for told in self._forgets:
+                told(user)
         else:
             self.seen += 1
             self.note(each.slate)

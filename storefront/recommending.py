@@ -17,6 +17,7 @@ from inference.ask import Ask, Wish
 from storefront.token import has, offset_for
 from storefront.window import Window
 from streams.names import physical
+from streams.rules import IN_FORCE_MS
 
 FIRST_LOOK, LONGEST_LOOK = 0.005, 0.04  # seconds between two looks for an event that is on its way
 HOME = "home"
@@ -36,11 +37,16 @@ async def recommend(window: Window, user: UserId, query: RecommendationsQuery) -
 
 
 def fresh(window: Window, user: UserId, offset: int) -> Slate | None:
-    """The stream's last slate of a shopper, if it is young and answers an event at ``offset`` or later."""
+    """The stream's last slate of a shopper, if it is young and answers an event at ``offset`` or later.
+
+    One that may have been made under other rules than those of now is not young.
+    """
     slate = window.hub.last(user)
     if slate is None or slate.trigger.offset < offset:
         return None
-    return slate if slate.made_ms > (time() - window.settings.api.fresh_seconds) * 1000 else None
+    now_ms = int(time() * 1000)
+    turned_ms = window.parts.engine.rules_turned_ms(now_ms) + IN_FORCE_MS
+    return slate if slate.made_ms > max(now_ms - window.settings.api.fresh_seconds * 1000, turned_ms) else None
 
 
 async def _folded(window: Window, user: UserId, offset: int, seconds: float) -> Profile:
@@ -109,7 +115,7 @@ def answer(window: Window, slate: Slate, current: bool, computed: bool) -> Recom
     return Recommendations(
         recommendation_id=slate.recommendation_id, user_id=slate.user_id, surface=slate.surface,
         items=tuple(
-            Slot(item=item, score=slot.score, source=slot.source, reason=slot.reason)
+            Slot(item=item, score=slot.score, source=slot.source, reason=slot.reason, rules=slot.rules)
             for item, slot in known if item is not None and item.available
         ),
         current=current, computed=computed, answers=slate.trigger.event_id, time_ms=slate.trigger.time_ms,

@@ -19,9 +19,11 @@ from contracts.api import (
     WhyQuery,
 )
 from contracts.messages import CatalogueItem
+from contracts.rules import Rule
+from contracts.rules_api import DryRun, RuleList, RuleSaved, RuleState
 from storefront.access import Role
 from storefront.endpoint import Endpoint
-from storefront.routes import events, operator, shop, slates
+from storefront.routes import events, operator, rules, shop, slates
 
 SHOPPERS = (Role.VISITOR, Role.SERVER, Role.OPERATOR)
 SHOP = (Role.SERVER, Role.OPERATOR)
@@ -51,6 +53,14 @@ ENDPOINTS = (
     Endpoint("PUT", "/v1/catalogue/{item_id}", shop.put_item, "An item, or its new state.", CatalogueItem, SHOP,
              body=CatalogueItem, status=202, also=(422,)),
     Endpoint("DELETE", "/v1/catalogue/{item_id}", shop.delete_item, "Take an item out.", CatalogueItem, SHOP,
+             status=202, also=(404,)),
+    Endpoint("GET", "/v1/rules", rules.get_rules, "The merchandiser's rules.", RuleList, SHOP),
+    Endpoint("POST", "/v1/rules/dry-run", rules.post_dry_run, "What a rule would change.", DryRun, SHOP,
+             body=Rule, also=(422,)),
+    Endpoint("GET", "/v1/rules/{rule_id}", rules.get_rule, "A rule.", RuleState, SHOP, also=(404,)),
+    Endpoint("PUT", "/v1/rules/{rule_id}", rules.put_rule, "Save a rule.", RuleSaved, SHOP,
+             body=Rule, status=202, also=(422,)),
+    Endpoint("DELETE", "/v1/rules/{rule_id}", rules.delete_rule, "Delete a rule.", RuleSaved, SHOP,
              status=202, also=(404,)),
     Endpoint("GET", "/v1/operator", operator.get_operator, "How it goes.", Operator, (Role.OPERATOR,)),
     Endpoint("GET", "/v1/operator/dead-letters", operator.get_dead_letters, "What could not be processed.", Letters,

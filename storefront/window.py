@@ -11,6 +11,7 @@ from contracts.profile import Profile
 from contracts.settings import Settings
 from inference.ask import Ask
 from storefront.access import Access, Keyring
+from storefront.asked import Asked
 from storefront.batcher import Batcher
 from storefront.board import Board
 from storefront.hub import Hub
@@ -21,6 +22,7 @@ from streams.follower import Follower
 from streams.names import partition_of
 from streams.producer import Outgoing, Producer, Sent
 from streams.progress import Progress
+from streams.rules import RuleFollower
 from streams.shared import SharedStatistics
 from streams.store import ProfileKey, ProfileStore, StatisticsStore
 
@@ -36,6 +38,7 @@ class Parts(NamedTuple):
     counts: StatisticsStore
     shared: SharedStatistics
     follower: Follower
+    rules: RuleFollower
     producer: Producer
     hub: Hub
     access: Access
@@ -55,6 +58,9 @@ class Window:
         self._slates = Batcher("slates", parts.engine.recommend, SLATES_AT_ONCE, api.waiting)
         self._sends = Batcher("the log", self._send_all, SENDS_AT_ONCE, api.waiting)
         self.board = Board(parts.settings, parts.store, parts.hub, parts.engine)
+        self.asked = Asked()
+        self.hub.on_forget(self.asked.forget)
+        self.rehearsing = asyncio.Lock()
         self.letters = LastLetters(parts.settings.kafka)
         self._board: asyncio.Task[None] | None = None
         self.ready = False
@@ -65,6 +71,7 @@ class Window:
         await p.store.check()
         await p.producer.start()
         await p.follower.start()
+        await p.rules.start()
         await p.shared.start()
         await p.hub.start()
         self._board = p.progress.watch(self.board.run(), "board")
@@ -78,6 +85,7 @@ class Window:
             await asyncio.wait({self._board})
         await p.hub.stop()
         await p.shared.stop()
+        await p.rules.stop()
         await p.follower.stop()
         await p.producer.stop()
         await p.store.close()
@@ -92,10 +100,19 @@ class Window:
         """A shopper's profile as it is now. Raises: StoreUnavailable, Overloaded."""
         return await self._profiles.ask(ProfileKey(self.partition(user), user))
 
+    async def profiles(self, users: Sequence[UserId]) -> list[Profile | None]:
+        """Many shoppers' profiles as they are now. Raises: StoreUnavailable."""
+        keys = [ProfileKey(self.partition(user), user) for user in users]
+        found: list[Profile | None] = []
+        for start in range(0, len(keys), PROFILES_AT_ONCE):
+            found += await self.parts.store.load(keys[start : start + PROFILES_AT_ONCE])
+        return found
+
     async def slate(self, ask: Ask) -> Slate:
         """A slate computed now; its receipt is kept. Raises: Overloaded."""
         slate = await self._slates.ask(ask)
         self.hub.note(slate)
+        self.asked.note(ask)
         return slate
 
     async def send(self, records: Sequence[Outgoing]) -> list[Sent]:

@@ -34,6 +34,10 @@ class EngineRoom:
         """How many items there are now, from any thread."""
         return self._engine.table.count
 
+    def rules_turned_ms(self, now_ms: int) -> int:
+        """When the rules in force last changed, from any thread: a book's order is replaced, never changed."""
+        return self._engine.rules.turned_ms(now_ms)
+
     async def recommend(self, asks: Sequence[Ask], degraded: str | None = None) -> list[Slate]:
         """One slate for each ask."""
         return await self.ask(lambda engine: engine.recommend(asks, degraded)) if asks else []

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from contracts.errors import AccessRefused
 from contracts.settings import Settings
-from contracts.topics import CATALOGUE, CLICKSTREAM, DEAD_LETTERS, EMBEDDINGS, RECOMMENDATIONS, Topic
+from contracts.topics import CATALOGUE, CLICKSTREAM, DEAD_LETTERS, EMBEDDINGS, RECOMMENDATIONS, RULES, Topic
 from streams.admin import TopicState, admin_client, check_topics, committed_offsets
 
 READ, WRITE = "READ", "WRITE"
@@ -18,6 +18,7 @@ RIGHTS: Mapping[Topic, tuple[str, ...]] = {
     CLICKSTREAM: (READ,),
     CATALOGUE: (READ,),
     EMBEDDINGS: (READ, WRITE),
+    RULES: (READ,),
     RECOMMENDATIONS: (WRITE,),
     DEAD_LETTERS: (WRITE,),
 }

@@ -18,6 +18,7 @@ from streams.follower import Follower
 from streams.lagging import LagWatch
 from streams.producer import Producer
 from streams.progress import Progress
+from streams.rules import RuleFollower
 from streams.shared import SharedStatistics
 from streams.store import ProfileStore, StatisticsStore
 from streams.watchdog import Watchdog
@@ -39,6 +40,7 @@ class Machinery(NamedTuple):
     engine: EngineRoom
     shared: SharedStatistics
     follower: Follower
+    rules: RuleFollower
     disk: DiskWaiter
     lag: LagWatch
     progress: Progress
@@ -81,6 +83,7 @@ class Worker:
         await m.store.check()
         await m.producer.start()
         await m.follower.start()
+        await m.rules.start()
         await m.shared.start()
         m.disk.start()
         tune_interpreter()
@@ -145,6 +148,7 @@ class Worker:
         if m.app.started:
             await self._stop_app()
         await m.disk.stop()
+        await m.rules.stop()
         await m.follower.stop()
         await m.shared.stop()
         await m.producer.stop()

@@ -11,8 +11,9 @@ from contracts.api import Recommendations, Share, Why, WhyItem
 from contracts.errors import Missing, Reason, Unreadable
 from contracts.events import RecommendationId, UserId
 from contracts.features import FEATURES
-from contracts.messages import Slate, SlateItem
+from contracts.messages import RuleEffect, Slate, SlateItem
 from contracts.profile import History, Profile
+from contracts.rules import Action
 from inference.account import Account
 from inference.ask import Ask
 from storefront.access import whose
@@ -109,6 +110,12 @@ def _why(slot: SlateItem, account: Account) -> WhyItem:
     )  # fmt: skip
 
 
+def _rule_words(effect: RuleEffect) -> str:
+    did = {Action.BOOST: "raised", Action.BURY: "lowered", Action.PIN: "placed", Action.HIDE: "hid"}[effect.action]
+    of = "candidate" if effect.action is Action.HIDE else "item"
+    return f"The shop's rule {effect.rule_id} {did} {effect.items} {of}{'s' * (effect.items != 1)}."
+
+
 def _words(window: Window, slate: Slate) -> tuple[str, ...]:
     """The receipt, a sentence each."""
     took = sum(stage.microseconds for stage in slate.stages) / 1000
@@ -122,6 +129,7 @@ def _words(window: Window, slate: Slate) -> tuple[str, ...]:
     ]
     if slate.made_ms:
         lines.append(f"It was published {max(0, slate.made_ms - slate.trigger.time_ms):,} ms after the event.")
+    lines += [_rule_words(each) for each in slate.rules]
     if slate.degraded:
         lines.append(f"It is not at its best: {slate.degraded}.")
     return tuple(lines)

@@ -10,7 +10,7 @@ from kafka.admin import ACLOperation, ResourceType
 
 from contracts.errors import AccessRefused, BrokerUnavailable, SettingsRefused, TopicsRefused
 from contracts.settings import Settings
-from contracts.topics import CATALOGUE, CLICKSTREAM, DEAD_LETTERS, EMBEDDINGS, RECOMMENDATIONS
+from contracts.topics import CATALOGUE, CLICKSTREAM, DEAD_LETTERS, EMBEDDINGS, RECOMMENDATIONS, RULES
 from streams.admin import check_topics, create_topics, describe_topics, lag
 from streams.letters import read_letters
 from streams.login import check_login
@@ -32,7 +32,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureKafka]:
 def worker(node: SecureKafka) -> Settings:
     """A login with exactly the rights that a worker needs, on topics that are there."""
     create_topics(node.settings(ADMIN).kafka)
-    for topic in (CLICKSTREAM, CATALOGUE, EMBEDDINGS):
+    for topic in (CLICKSTREAM, CATALOGUE, EMBEDDINGS, RULES):
         node.allow("worker", TOPIC, topic.name, READ)
     for topic in (EMBEDDINGS, RECOMMENDATIONS, DEAD_LETTERS):
         node.allow("worker", TOPIC, topic.name, WRITE)
@@ -89,7 +89,7 @@ def test_a_login_without_rights_hears_which_topics(worker: Settings, node: Secur
 
 def test_each_right_that_lacks_is_named(worker: Settings, node: SecureKafka) -> None:
     """A login that may see all, read the clicks, and write nothing."""
-    for topic in (CLICKSTREAM, CATALOGUE, EMBEDDINGS, RECOMMENDATIONS, DEAD_LETTERS):
+    for topic in (CLICKSTREAM, CATALOGUE, EMBEDDINGS, RULES, RECOMMENDATIONS, DEAD_LETTERS):
         node.allow("reader", TOPIC, topic.name, READ)
     with pytest.raises(AccessRefused) as refused:
         check_worker(node.settings("reader"))
