@@ -13,6 +13,7 @@ from contracts.errors import BadInput, Reason, Unreadable
 from contracts.events import AnyEvent, items_of
 from contracts.messages import CatalogueItem
 from contracts.protocol import Protocol
+from training.permitted import permitted
 
 
 class Log(Struct, frozen=True, kw_only=True):
@@ -37,14 +38,15 @@ class Log(Struct, frozen=True, kw_only=True):
 def read_log(events: Path, items: Path | None, hold_back: int = 0, until: float = 1.0) -> Log:
     """Read both files (JSONL, gzip or not). Items that only occur in events become items without words.
 
-    Events with equal times keep the order of the file. ``hold_back``: each shopper's last so many events are left out,
-    for an evaluation that asks for them; their items stay known. ``until``: only this first share of the events is
-    read, in the order of time, for an evaluation of what comes after; items that only occur later are not known.
+    Events with equal times keep the order of the file. What a shopper took back (``Forget``, ``Consent``) is left out.
+    ``hold_back``: each shopper's last so many events are left out, for an evaluation that asks for them; their items
+    stay known. ``until``: only this first share of the events is read, in the order of time, for an evaluation of what
+    comes after; items that only occur later are not known.
 
     Raises: Unreadable, where a file is missing or holds nothing.
     """
     refused: Counter[str] = Counter()
-    found = sorted(_events(events, refused), key=lambda event: event.time_ms)
+    found = list(permitted(sorted(_events(events, refused), key=lambda event: event.time_ms)))
     if not found:
         raise Unreadable(Reason.EMPTY, f"{events} has no events (refused: {dict(refused) or 'none'})")
     found = found[: max(1, round(len(found) * until))]

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 
 from contracts.events import AnyEvent, Impression, ItemId, Kind, UserId, items_of, kind_of
-from contracts.profile import Position, Profile, apply
+from contracts.profile import Outcome, Position, Profile, apply
 from contracts.statistics import Increments
 from training.lists import Decision, Examples, Lists, Question
 
@@ -46,13 +46,16 @@ class Replay:
             self.seen += 1
             user = UserId(event.user_id)
             before = self.profiles.get(user)
+            after, outcome = apply(before, Position("", 0, self.seen), event)
+            if outcome is not Outcome.APPLIED:
+                continue  # a producer's repeat: the live loop learns nothing from it either
             if before is not None:
                 asked += self._questions(before, event)
             if isinstance(event, Impression):
                 decision = Decision(before or Profile(user), event.time_ms, items_of(event), self._flushes)
                 self._decisions.setdefault(user, deque(maxlen=REMEMBERED)).append(decision)
             increments.learn(before, event)
-            self.profiles[user] = apply(before, Position("", 0, self.seen), event).profile
+            self.profiles[user] = after
             if len(asked) >= FLUSH:
                 yield self._lists.examples(asked)
                 self._learn(increments)

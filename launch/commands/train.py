@@ -1,18 +1,39 @@
 """``daogou train``: a log in, a checkpoint out."""
 
 from pathlib import Path
+from shutil import rmtree
 from typing import Annotated
 
 import typer
 
 from contracts.protocol import Protocol
+from launch.options import Broker, settings_for
 
 app = typer.Typer()
 
 
+def _from_topics(folder: Path, broker: str) -> tuple[Path, Path]:
+    """The two files of a snapshot; one that an earlier try left is taken as it is."""
+    import asyncio
+
+    from launch.bar import bar
+    from launch.log_snapshot import EVENTS, ITEMS, save_log
+
+    if folder.is_dir():
+        typer.echo(f"goes on with the log in {folder}")
+        return folder / EVENTS, folder / ITEMS
+    with bar() as (say, step):
+        found = asyncio.run(save_log(settings_for(broker), folder, lambda n: step(f"{n:,} records read", n, 0)))
+        say(f"read from Kafka: {found.events:,} events, {found.items:,} items, {found.refused:,} records refused")
+    return folder / EVENTS, folder / ITEMS
+
+
 @app.command()
 def train(
-    events: Annotated[Path, typer.Argument(help="Events: JSONL or gzip JSONL, a data set's rows or canonical events.")],
+    events: Annotated[
+        Path | None,
+        typer.Argument(help="Events: JSONL or gzip JSONL, a data set's rows or canonical events. Without: --topics."),
+    ] = None,
     items: Annotated[Path | None, typer.Argument(help="Items: JSONL or gzip JSONL. Without: ids only.")] = None,
     out: Annotated[Path, typer.Option(help="The checkpoint's folder.")] = Path("checkpoint"),
     preset: Annotated[str, typer.Option(help="tiny (tests), small (the demo's), base.")] = "small",
@@ -29,6 +50,10 @@ def train(
             help="What judges: the log's last part; or some shoppers' last events (without times, or with --hold-back)."
         ),
     ] = None,
+    topics: Annotated[
+        bool, typer.Option("--topics", help="Read the clickstream and the catalogue from Kafka, as they are now.")
+    ] = False,
+    broker: Broker = "",
     threads: Annotated[int, typer.Option(min=1, help="Threads of PyTorch.")] = 1,
 ) -> None:
     """Train the encoder and the ranker from a shop's own log.
@@ -38,6 +63,9 @@ def train(
     it was (from OUT.training) and ends with the same checkpoint.
 
         daogou train events.jsonl.gz items.jsonl.gz --out checkpoint  then  daogou export checkpoint --out bundle
+
+    With --topics the log is the shop's own clickstream, as far as Kafka keeps it; it lies in OUT.log until the
+    checkpoint is written, so that a training that was killed goes on with the same log.
     """
     from launch.training_extra import required
 
@@ -54,7 +82,12 @@ def train(
     if preset not in PRESETS:
         raise typer.BadParameter(f"{preset!r}; there are {', '.join(PRESETS)}", param_hint="--preset")
     quiet()
-    log = read_log(events, items, hold_back, until)
+    if topics == (events is not None):
+        raise typer.BadParameter("name an events file, or say --topics to read Kafka; one of the two")
+    saved = out.with_name(f"{out.name}.log") if topics else None
+    if saved is not None:
+        events, items = _from_topics(saved, broker)
+    log = read_log(events, items, hold_back, until)  # type: ignore[arg-type]
     plan = replace(
         PRESETS[preset], seed=seed, threads=threads, epochs=epochs or PRESETS[preset].epochs,
         protocol=protocol or (Protocol.LEAVE_ONE_OUT if hold_back else log.protocol),
@@ -63,5 +96,7 @@ def train(
         typer.echo(f"refused {count:,} rows: {reason}")
     with bar() as (say, step):
         checkpoint = run(log, out, plan, say, encoder, BLEND, step)
+    if saved is not None:
+        rmtree(saved)
     figures = ", ".join(f"{figure.name} {figure.value:g}" for figure in checkpoint.facts.metrics)
     typer.echo(f"{out}: {figures}")

@@ -11,11 +11,12 @@ import pytest
 
 from contracts.codec import decode_event, encode_json
 from contracts.errors import EnvironmentRefused, TopicsRefused
-from contracts.events import EventId, ItemId, RecommendationId, UserId
+from contracts.events import EventId, Forget, ItemId, RecommendationId, UserId
 from contracts.messages import CatalogueItem, Slate, SlateItem, Trigger
 from contracts.settings import Settings
 from contracts.topics import CATALOGUE, CLICKSTREAM, RECOMMENDATIONS
 from launch.catalogue_files import current_items, delete_items, import_items, put_items
+from launch.log_snapshot import EVENTS, ITEMS, save_log
 from launch.publish import Published, Publisher, Speed
 from launch.shop.files import write_shop
 from launch.shop.shop import Shop
@@ -23,6 +24,7 @@ from launch.slates import last_slate, slates_as_they_come
 from launch.topic_reader import read_to_end
 from streams.names import partition_of, physical
 from streams.producer import Outgoing, Producer
+from training.log import read_log
 
 
 def view(user: str, item: str, second: float) -> dict[str, object]:
@@ -166,3 +168,21 @@ async def test_slates_are_watched_as_they_come(shop: Settings) -> None:
     assert seen.user_id == "u"
     assert seen.trigger.offset > 1
     await watching.aclose()
+
+
+async def test_training_reads_from_the_topics_what_the_files_said(shop: Settings, tmp_path: Path) -> None:
+    rows = [view(f"u{n % 7}", f"i{n}", n) for n in range(50)]
+    events = write_rows(tmp_path / "events.jsonl.gz", rows)
+    forget = Forget(event_id="f", user_id="u3", time_ms=1_500_000_100_000)
+    await Publisher(shop.kafka).publish(events, Speed())
+    await put_items(shop.kafka, [CatalogueItem(item_id="i1", title="a lamp")])
+    producer = Producer(shop.kafka)
+    await producer.start()
+    topic = physical(shop.kafka, CLICKSTREAM)
+    await producer.send([Outgoing(topic, b"u3", encode_json(forget)), Outgoing(topic, b"u3", b"{nonsense")])
+    await producer.stop()
+    saved = await save_log(shop, tmp_path / "log", lambda _: None)
+    assert (saved.events, saved.items, saved.refused) == (51, 1, 1)
+    log, filed = read_log(tmp_path / "log" / EVENTS, tmp_path / "log" / ITEMS), read_log(events, None)
+    assert log.events == tuple(event for event in filed.events if event.user_id != "u3")
+    assert {item.title for item in log.items} == {"a lamp", ""}
