@@ -1,15 +1,18 @@
 """Who calls, and what they may do: keys with a role, and visitors' signed tokens.
 
 A key is shown once, when it is made; the settings hold its SHA-256 (32 random bytes need no slow hash), compared in
-constant time. A page has a publishable key, which can do nothing but make a visitor; the visitor's token sees that
-visitor alone.
+constant time. A credential that was checked is known by its digest from then on, a token until it ends. A page has a
+publishable key, which can do nothing but make a visitor; the visitor's token sees that visitor alone.
 """
 
 import hmac
+from collections import OrderedDict
 from collections.abc import Sequence
 from enum import Enum
 from hashlib import sha256
+from math import inf
 from secrets import token_urlsafe
+from time import time
 from typing import NamedTuple
 
 from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
@@ -21,6 +24,7 @@ from contracts.settings import ApiSettings, Environment
 PREFIX = "Bearer "
 DAY_SECONDS = 86_400
 LEAST_SECRET = 32
+KNOWN = 20_000  # callers whose credential is known by its digest
 
 
 class Role(Enum):
@@ -75,28 +79,41 @@ class Access:
             )
         self._entries = (*settings.keys, *map(entry_of, fresh or ()))
         self._seconds = round(settings.visitor_days * DAY_SECONDS)
+        self._known: OrderedDict[bytes, tuple[Caller, float]] = OrderedDict()  # who was checked, and until when
         self._visitors = URLSafeTimedSerializer(secret or token_urlsafe(LEAST_SECRET), salt="daogou visitor")
 
     def who(self, authorization: str) -> Caller:
         """The caller of an Authorization header. Raises: CallerRefused."""
+        digest = sha256(authorization.encode(errors="replace")).digest()
+        caller, until = self._known.get(digest, (None, 0.0))
+        if caller is None or until < time():
+            caller, until = self._checked(authorization)
+            self._known[digest] = caller, until
+            if len(self._known) > KNOWN:
+                self._known.popitem(last=False)
+        return caller
+
+    def _checked(self, authorization: str) -> tuple[Caller, float]:
         if not authorization.startswith(PREFIX):
             raise CallerRefused("send `Authorization: Bearer KEY`, or a visitor's token from POST /v1/visitors")
         credential = authorization.removeprefix(PREFIX).strip()
-        return self._by_key(credential) or self._by_token(credential)
+        caller = self._by_key(credential)
+        return (caller, inf) if caller is not None else self._by_token(credential)
 
     def _by_key(self, key: str) -> Caller | None:
         entry = entry_of(key).encode(errors="replace")
         found = [known for known in self._entries if hmac.compare_digest(known.encode(), entry)]
         return Caller(Role(found[0].partition(":")[0]), found[0][-8:]) if found else None
 
-    def _by_token(self, token: str) -> Caller:
+    def _by_token(self, token: str) -> tuple[Caller, float]:
         try:
-            user = UserId(str(self._visitors.loads(token, max_age=self._seconds)))
+            named, made = self._visitors.loads(token, max_age=self._seconds, return_timestamp=True)
         except SignatureExpired as error:
             raise CallerRefused("this visitor's token has expired; ask POST /v1/visitors for another") from error
         except BadSignature as error:
             raise CallerRefused("no such key or visitor's token") from error
-        return Caller(Role.VISITOR, user, user)
+        user = UserId(str(named))
+        return Caller(Role.VISITOR, user, user), made.timestamp() + self._seconds
 
     def visitor(self, user: UserId) -> tuple[str, int]:
         """A token for one visitor, and how many seconds it is good."""

@@ -105,7 +105,8 @@ async def _live(_: Request) -> Response:
 async def _ready(request: Request) -> Response:
     window: Window = request.app.state.window
     ready = window.ready and window.parts.progress.failure is None
-    found = Health(status="ready") if ready else Health(status="not ready", away=("stream",))
+    away = window.board.now().away  # what is in memory is served all the same
+    found = Health(status="ready", away=away) if ready else Health(status="not ready", away=("stream", *away))
     return Response(msgspec.json.encode(found), 200 if ready else 503, media_type=JSON)
 
 

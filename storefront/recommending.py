@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from contracts.api import Recommendations, RecommendationsQuery, Slot
-from contracts.errors import Missing, Reason, Unacceptable
+from contracts.errors import Missing, Reason, StoreUnavailable, Unacceptable
 from contracts.events import CartAdd, EventId, ItemId, UserId, View
 from contracts.messages import Slate, Trigger
 from contracts.profile import Profile, fold
@@ -17,23 +17,39 @@ from inference.ask import Ask, Wish
 from storefront.token import has, offset_for
 from storefront.window import Window
 from streams.names import physical
+from streams.recommend import STORE_AWAY
 from streams.rules import IN_FORCE_MS
 
 FIRST_LOOK, LONGEST_LOOK = 0.005, 0.04  # seconds between two looks for an event that is on its way
 HOME = "home"
 
 
-async def recommend(window: Window, user: UserId, query: RecommendationsQuery) -> Recommendations:
-    """What ``GET /v1/recommendations`` answers. Raises: BadInput, Missing, Overloaded, StoreUnavailable."""
+async def recommend(window: Window, user: UserId, query: RecommendationsQuery) -> Recommendations | bytes:
+    """What ``GET /v1/recommendations`` answers, the stream's own slate as the JSON that it was before.
+
+    Raises: BadInput, Missing, Overloaded.
+    """
     offset = offset_for(query.after, window.partition(user)) if query.after else -1
     plain = _plain(query)
     if plain and (slate := fresh(window, user, offset)) is not None:
-        return answer(window, slate, current=True, computed=False)
-    profile = await _folded(window, user, offset, query.wait_ms / 1000)
+        return window.encoded.of(slate, lambda slate: encode_answer(window, slate))
+    try:
+        profile = await _folded(window, user, offset, query.wait_ms / 1000)
+    except StoreUnavailable:
+        return await _without_profile(window, user, query)
     if plain and (slate := fresh(window, user, max(offset, profile.answered))) is not None:
         return answer(window, slate, current=has(profile, offset), computed=False)
     slate = await window.slate(ask_of(window, profile, query))
     return answer(window, slate, current=has(profile, offset), computed=True)
+
+
+async def _without_profile(window: Window, user: UserId, query: RecommendationsQuery) -> Recommendations:
+    """While profiles are away: the fresh slate in memory, else one for a shopper of whom nothing is known."""
+    slate = fresh(window, user, -1) if _plain(query) else None
+    computed = slate is None
+    if slate is None:
+        slate = await window.slate(ask_of(window, Profile(user), query))
+    return answer(window, replace(slate, degraded=STORE_AWAY), current=not query.after, computed=computed)
 
 
 def fresh(window: Window, user: UserId, offset: int) -> Slate | None:
@@ -107,6 +123,11 @@ def _item_of(window: Window, query: RecommendationsQuery) -> ItemId:
     if window.item(ItemId(query.item_id)) is None:
         raise Missing(f"there is no item {query.item_id!r} in the catalogue")
     return ItemId(query.item_id)
+
+
+def encode_answer(window: Window, slate: Slate) -> bytes:
+    """The stream's newest slate of a shopper as JSON."""
+    return msgspec.json.encode(answer(window, slate, current=True, computed=False))
 
 
 def answer(window: Window, slate: Slate, current: bool, computed: bool) -> Recommendations:

@@ -14,6 +14,7 @@ from storefront.access import Access, Keyring
 from storefront.asked import Asked
 from storefront.batcher import Batcher
 from storefront.board import Board
+from storefront.encoded import Encoded
 from storefront.hub import Hub
 from storefront.letters import LastLetters
 from storefront.limits import Limits
@@ -54,14 +55,16 @@ class Window:
         self.parts, self.settings, self.hub = parts, parts.settings, parts.hub
         api = parts.settings.api
         self.limits = Limits(api.rate, api.burst)
-        self._profiles = Batcher("profiles", parts.store.load, PROFILES_AT_ONCE, api.waiting)
-        self._slates = Batcher("slates", parts.engine.recommend, SLATES_AT_ONCE, api.waiting)
-        self._sends = Batcher("the log", self._send_all, SENDS_AT_ONCE, api.waiting)
+        waits = api.waiting, api.answer_seconds
+        self._profiles = Batcher("profiles", parts.store.load, PROFILES_AT_ONCE, *waits)
+        self._slates = Batcher("slates", parts.engine.recommend, SLATES_AT_ONCE, *waits)
+        self._sends = Batcher("the log", self._send_all, SENDS_AT_ONCE, *waits)
         self.board = Board(parts.settings, parts.store, parts.hub, parts.engine)
         self.asked = Asked()
         self.hub.on_forget(self.asked.forget)
         self.rehearsing = asyncio.Lock()
         self.letters = LastLetters(parts.settings.kafka)
+        self.encoded = Encoded(parts.engine.item)
         self._board: asyncio.Task[None] | None = None
         self.ready = False
 

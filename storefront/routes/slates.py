@@ -27,7 +27,7 @@ LONGEST_ID = 20  # digits; offsets are below 2**63
 TOLD = 5  # features of an item that are named
 
 
-async def get_recommendations(call: Call) -> Recommendations:
+async def get_recommendations(call: Call) -> Recommendations | bytes:
     """A slate."""
     return await recommend(call.window, whose(call.caller, call.query.user_id), call.query)
 
