@@ -1,4 +1,4 @@
-"""A part behind the API is away: what is in memory is served, the rest refused in time, and all comes back by itself."""
+"""A part behind the API is away: memory is served, the rest is refused in time, and all comes back by itself."""
 
 import asyncio
 import signal
