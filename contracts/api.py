@@ -10,7 +10,6 @@ from contracts.messages import CatalogueItem, SlateItem, StageTiming
 Limit = Annotated[int, Meta(ge=1, le=100, description="Most items of the answer.")]
 Ids = Annotated[str, Meta(max_length=10_000, description="Item ids, parted by commas.")]
 Price = Annotated[float, Meta(ge=0, le=1e12)]
-Surface = Literal["home", "product", "cart"]
 
 
 class EventResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -35,10 +34,13 @@ class EventsAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RecommendationsQuery(Struct, frozen=True, kw_only=True):
-    """``product`` needs ``item_id``, ``cart`` takes ``items``. ``wait_ms``: how long ``after`` may be waited for."""
+    """A surface beside an item (``product``) needs ``item_id``, one beside a cart (``cart``) takes ``items``.
+
+    ``wait_ms``: how long ``after`` may be waited for.
+    """
 
     user_id: Id | None = None
-    surface: Surface = "home"
+    surface: Annotated[str, Meta(max_length=64)] = "home"
     item_id: Id | None = None
     items: Ids = ""
     limit: Limit | None = None

@@ -231,6 +231,8 @@ class Settings(BaseSettings):
     """development or production."""
     log_json: bool = False
     """One JSON object a line instead of words for people."""
+    surfaces: Path | None = None
+    """TOML file of the surfaces; None: the shipped ones (`daogou surfaces show`)."""
     kafka: KafkaSettings = KafkaSettings()
     """How to reach Kafka."""
     redis: RedisSettings = RedisSettings()

@@ -20,6 +20,7 @@ from contracts.events import AnyEvent, EventId, UserId
 from contracts.messages import Trigger
 from contracts.profile import Profile
 from contracts.statistics import sequence_rows
+from contracts.surfaces import HOME
 from contracts.topics import CLICKSTREAM
 from evaluation.held import Held, Shelf
 from evaluation.standing import by_counts, by_trend, in_slates
@@ -38,13 +39,15 @@ class Plan(Struct, frozen=True, kw_only=True):
     """How to replay. ``first`` and ``last`` are shares of the events: turns between them are predicted.
 
     Before ``first`` the log is only learned from; after ``last`` it is not read, so that settings can be chosen on a
-    part of the log and measured on the rest. ``batch``: most turns that are answered together.
+    part of the log and measured on the rest. ``batch``: most turns that are answered together. ``surface``: which of
+    the engine's answers.
     """
 
     first: float = 0.6
     last: float = 1.0
     flush_ms: int = 1000
     batch: int = 64
+    surface: str = HOME
 
     def between(self, events: int) -> range:
         """The numbers of the events whose turns are predicted."""
@@ -115,7 +118,7 @@ class Replay:
         trigger = Trigger(
             event_id=EventId(event.event_id), topic=CLICKSTREAM.name, partition=0, offset=number, time_ms=event.time_ms
         )
-        return Ask(self._held.profiles.get(user) or Profile(user), trigger, limit=LIST)
+        return Ask(self._held.profiles.get(user) or Profile(user), trigger, self._plan.surface, limit=LIST)
 
     def _answer(self) -> None:
         """Rank the targets of all who asked, by each model."""

@@ -13,6 +13,7 @@ from contracts.messages import Trigger
 from contracts.postings import Postings
 from contracts.profile import Profile
 from contracts.statistics import Statistics, kernel, sequence_rows
+from contracts.surfaces import HOME
 from inference.rules.book import RuleBook
 from inference.rules.ruling import Ruling
 
@@ -31,7 +32,7 @@ class Ask(NamedTuple):
 
     profile: Profile
     trigger: Trigger
-    surface: str = "home"
+    surface: str = HOME
     limit: int | None = None
     wish: Wish | None = None
 

@@ -11,7 +11,7 @@ from hashlib import blake2b
 import structlog
 
 from contracts.bundle import Bundle
-from contracts.errors import ModelUnavailable
+from contracts.errors import Missing, ModelUnavailable
 from contracts.events import BundleDigest, EventId, ItemId, RecommendationId
 from contracts.items import ItemTable
 from contracts.messages import CatalogueItem, Embedding, Slate
@@ -19,6 +19,8 @@ from contracts.metrics import Metrics
 from contracts.postings import Postings
 from contracts.settings import EngineSettings, ModelSettings, engine_digest
 from contracts.statistics import Statistics
+from contracts.surface_file import load_surfaces
+from contracts.surfaces import HOME, Surface, Surfaces
 from inference.account import Account, accounts
 from inference.ask import Ask, View
 from inference.browse import Browse
@@ -26,8 +28,8 @@ from inference.catalogue import Catalogue
 from inference.pipeline import Pipeline, Ranked
 from inference.receipt import Receipt, items_of_slate
 from inference.rules.book import RuleBook
-from inference.scorers.fallback import Fallback
 from inference.serving import Serving, load
+from inference.stages import build
 
 log = structlog.get_logger()
 
@@ -37,19 +39,21 @@ EMPTY_CATALOGUE = "catalogue empty"
 
 
 class Engine:
-    """Recommends. ``bundle`` None: the fallback scorer, and every slate says so.
+    """Recommends. ``bundle`` None: the fallback scorer, and every slate says so. ``surfaces`` None: the shipped ones.
 
-    Raises (when it is made): BundleRefused, EnvironmentRefused.
+    Raises (when it is made): BundleRefused, EnvironmentRefused, SettingsRefused.
     """
 
     def __init__(
-        self, bundle: Bundle | None, settings: EngineSettings, model: ModelSettings, metrics: Metrics | None = None
-    ) -> None:
+        self, bundle: Bundle | None, settings: EngineSettings, model: ModelSettings, metrics: Metrics | None = None,
+        surfaces: Surfaces | None = None,
+    ) -> None:  # fmt: skip
         self._settings, self._model = settings, model
         self._metrics = metrics or Metrics()
         self._digest = engine_digest(settings)
-        self._plain = Pipeline.of(settings, Fallback())
-        self._serving = load(bundle, settings, model) if bundle else None
+        self.surfaces = surfaces or load_surfaces()
+        self._plain = build(self.surfaces, settings)
+        self._serving = load(bundle, settings, model, self.surfaces) if bundle else None
         self.catalogue = Catalogue(bundle, self._serving.encoder if self._serving else None)
         self.statistics, self._postings = Statistics(self.table), Postings(self.table)
         self.rules = RuleBook(self.table)
@@ -68,7 +72,7 @@ class Engine:
 
     def prepare(self, bundle: Bundle) -> Serving:
         """Load and warm another bundle beside the one in service. The one call that may run on another thread."""
-        return load(bundle, self._settings, self._model)
+        return load(bundle, self._settings, self._model, self.surfaces)
 
     def swap(self, serving: Serving, embeddings: Iterable[Embedding] = ()) -> None:
         """Serve with another bundle from the next batch on. ``embeddings``: the vectors of its own encoder.
@@ -111,9 +115,9 @@ class Engine:
         """Take a vector in; False where it is another bundle's."""
         return self.catalogue.set_embedding(embedding)
 
-    def recommendation_id(self, event_id: EventId) -> RecommendationId:
-        """The same event, bundle and settings have the same id: a repeat is known as one."""
-        parts = [event_id, self.bundle_digest or "", self._digest]
+    def recommendation_id(self, event_id: EventId, surface: str = HOME) -> RecommendationId:
+        """The same event, surface, bundle and settings have the same id: a repeat is known as one. Raises: Missing."""
+        parts = [event_id, self.bundle_digest or "", self._digest, self._surface(surface).digest]
         if self._serving and self._serving.scorer:
             parts.append(self._serving.scorer)
         return RecommendationId(blake2b("\0".join(parts).encode(), digest_size=16).hexdigest())
@@ -121,7 +125,7 @@ class Engine:
     def recommend(self, asks: Sequence[Ask], degraded: str | None = None) -> list[Slate]:
         """One slate for each ask. A failing model degrades the slates, it does not take them away.
 
-        ``degraded`` is why the caller could not ask better, if so.
+        ``degraded`` is why the caller could not ask better, if so. Raises: Missing, for a surface that there is not.
         """
         slates = self._answers(asks, degraded) if asks and self.table.count else self._empty(asks, degraded)
         for slate in slates:
@@ -137,19 +141,35 @@ class Engine:
 
     def account(self, ask: Ask, items: Sequence[ItemId]) -> list[Account]:
         """Why each of ``items`` scores as it does for this shopper: see ``inference/account.py``."""
-        pipeline = self._serving.pipeline if self._serving else self._plain
+        pipeline = (self._serving.pipelines if self._serving else self._plain)[self._surface(ask.surface).name]
         return accounts(self._view([ask]), pipeline.scorer, self.table.rows(items))
 
+    def _surface(self, name: str) -> Surface:
+        surface = self.surfaces.get(name)
+        if surface is None:
+            raise Missing(self.surfaces.unknown(name))
+        return surface
+
     def _answers(self, asks: Sequence[Ask], degraded: str | None) -> list[Slate]:
-        best = self._by_model(self._serving.pipeline, asks, degraded) if self._serving else [None] * len(asks)
+        """Asks for surfaces of the same stages are one run, whatever they are called."""
+        together: dict[int, list[int]] = {}
+        for number, ask in enumerate(asks):
+            together.setdefault(id(self._plain[self._surface(ask.surface).name]), []).append(number)
+        found: dict[int, Slate] = {}
+        for numbers in together.values():
+            found.update(zip(numbers, self._alike([asks[number] for number in numbers], degraded), strict=True))
+        return [found[number] for number in range(len(asks))]
+
+    def _alike(self, asks: Sequence[Ask], degraded: str | None) -> list[Slate]:
+        best = self._by_model(self._serving, asks, degraded) if self._serving else [None] * len(asks)
         lacking = [ask for ask, slate in zip(asks, best, strict=True) if slate is None]
         cause = degraded or (MODEL_FAILED if self._serving else NO_MODEL)
         plain = iter(self._plainly(lacking, cause) if lacking else ())
         return [slate or next(plain) for slate in best]
 
-    def _by_model(self, pipeline: Pipeline, asks: Sequence[Ask], degraded: str | None) -> list[Slate | None]:
+    def _by_model(self, serving: Serving, asks: Sequence[Ask], degraded: str | None) -> list[Slate | None]:
         """The model's slates; None for the shoppers that it gave no finite score, and for all if it failed."""
-        view = self._view(asks)
+        view, pipeline = self._view(asks), serving.pipelines[asks[0].surface]
         try:
             ranked = pipeline.run(view, self._most(asks))
         except ModelUnavailable as error:
@@ -159,11 +179,11 @@ class Engine:
         return [None if failed else slate for slate, failed in zip(slates, ranked.failed.tolist(), strict=True)]
 
     def _plainly(self, asks: Sequence[Ask], degraded: str) -> list[Slate]:
-        view = self._view(asks)
-        return self._slates(view, self._plain.run(view, self._most(asks)), self._plain, degraded)
+        view, pipeline = self._view(asks), self._plain[asks[0].surface]
+        return self._slates(view, pipeline.run(view, self._most(asks)), pipeline, degraded)
 
     def _view(self, asks: Sequence[Ask]) -> View:
-        ids = [self.recommendation_id(ask.trigger.event_id) for ask in asks]
+        ids = [self.recommendation_id(ask.trigger.event_id, ask.surface) for ask in asks]
         return View(asks, ids, self.table, self.statistics, self._postings, self.rules)
 
     def _slates(self, view: View, ranked: Ranked, pipeline: Pipeline, degraded: str | None) -> list[Slate]:
@@ -177,13 +197,14 @@ class Engine:
 
     def _empty(self, asks: Sequence[Ask], degraded: str | None) -> list[Slate]:
         receipt = Receipt(self.bundle_digest, degraded or EMPTY_CATALOGUE)
-        return [receipt.slate(ask, self.recommendation_id(ask.trigger.event_id), ()) for ask in asks]
+        return [receipt.slate(ask, self.recommendation_id(ask.trigger.event_id, ask.surface), ()) for ask in asks]
 
     def _most(self, asks: Sequence[Ask]) -> int:
         return max(self._size(ask) for ask in asks)
 
     def _size(self, ask: Ask) -> int:
-        return min(ask.limit or self._settings.slate_size, self._settings.candidates)
+        own = self._surface(ask.surface).limit
+        return min(ask.limit or own or self._settings.slate_size, self._settings.candidates)
 
     def _count(self, ranked: Ranked) -> None:
         self._metrics.non_finite.inc(ranked.non_finite)

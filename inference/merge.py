@@ -43,8 +43,11 @@ def _padded(rows: Rows, width: int) -> Rows:
     return np.full((len(rows), width), NO_ROW, np.int32)
 
 
-def merge(proposed: Sequence[Rows]) -> Merged:
-    """First everybody's first, then everybody's second, ...: the best of each source gets in. Repeats are dropped."""
+def merge(proposed: Sequence[Rows], shares: Sequence[float] = ()) -> Merged:
+    """First everybody's first, then everybody's second, ...: the best of each source gets in. Repeats are dropped.
+
+    ``shares``: how often the turn of each source comes; with 2 its second stands where another's first does.
+    """
     width = max((rows.shape[1] for rows in proposed), default=0)
     shoppers = len(proposed[0])
     cube = np.full((shoppers, width, len(proposed)), NO_ROW, np.int32)
@@ -52,6 +55,9 @@ def merge(proposed: Sequence[Rows]) -> Merged:
         cube[:, : rows.shape[1], number] = rows
     flat = cube.reshape(shoppers, -1)
     origin = np.tile(np.arange(len(proposed), dtype=np.int8), width)
+    if len(set(shares)) > 1:
+        order = np.argsort(np.repeat(np.arange(1, width + 1), len(proposed)) / np.tile(shares, width), kind="stable")
+        flat, origin = flat[:, order], origin[order]
     if not flat.shape[1]:
         return Merged(np.full((shoppers, 1), NO_ROW, np.int32), np.zeros((shoppers, 1), np.int8))
     return Merged(np.where(first_seen(flat), flat, NO_ROW).astype(np.int32), np.tile(origin, (shoppers, 1)))

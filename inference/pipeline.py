@@ -4,7 +4,7 @@ reasons.
 The shop's rules are in three of them, whatever else there is: pins bring candidates in, the first filter hides, the
 last selector weighs and pins.
 
-To add a source or a filter: a file in its folder, and its line in ``Pipeline.of``.
+``inference/stages.py`` makes one of each surface of ``contracts/surfaces.toml``; to add a stage, see there.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,32 +14,17 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from contracts.features import candidate_features
-from contracts.items import Bools
+from contracts.items import NO_ROW, Bools, Rows
 from contracts.messages import StageTiming
-from contracts.settings import EngineSettings
 from inference.ask import View
 from inference.filters import Filter
 from inference.filters.hidden import Hidden
-from inference.filters.met import Met
-from inference.filters.unavailable import Unavailable
-from inference.filters.variants import Variants
-from inference.filters.wanted import Wanted
 from inference.merge import Merged, merge
 from inference.prerank import Prerank
 from inference.scorers import Scorer, Scores
-from inference.scorers.fallback import BLEND
 from inference.selectors import Selection, Selector
-from inference.selectors.diverse import Diverse
-from inference.selectors.newcomer import Newcomer
 from inference.selectors.ruled import Ruled
 from inference.sources import Source
-from inference.sources.buy_again import BuyAgain
-from inference.sources.category import Category
-from inference.sources.follows import Follows
-from inference.sources.new_arrivals import NewArrivals
-from inference.sources.similar import Similar
-from inference.sources.trending import Trending
-from inference.sources.words import Words
 
 T = TypeVar("T")
 
@@ -59,32 +44,36 @@ class Ranked(NamedTuple):
     timings: tuple[StageTiming, ...]
 
 
-class Pipeline(NamedTuple):
-    """The stages of a slate."""
+class Turns(NamedTuple):
+    """A source, how many candidates it may propose, and how often its turn comes beside the others'."""
 
-    sources: Sequence[Source]
+    source: Source
+    limit: int
+    share: float
+
+    def propose(self, view: View) -> Rows:
+        """See ``Source``."""
+        return self.source.propose(view, self.limit)
+
+
+class Pipeline(NamedTuple):
+    """The stages of a slate; at most ``considered`` candidates go beyond the filters.
+
+    The shop's rules hold on every one: they hide before the filters and order around the selector.
+    """
+
+    sources: Sequence[Turns]
     filters: Sequence[Filter]
     prerank: Prerank
     scorer: Scorer
     selector: Selector
-    settings: EngineSettings
-
-    @classmethod
-    def of(
-        cls, settings: EngineSettings, scorer: Scorer, learned: Sequence[Source] = (), weights: Sequence[float] = ()
-    ) -> "Pipeline":
-        """The stages in their order; ``learned`` sources need the bundle's models, ``weights`` are its light order."""
-        known: tuple[Source, ...] = (Follows(), Words(), *learned, Similar(), Category())
-        sources = (*known, BuyAgain(settings.bought_days), NewArrivals(), Trending())
-        filters = (Unavailable(), Met(settings.seen_window, settings.bought_days), Wanted(), Variants())
-        prerank = Prerank.of(weights, BLEND, settings.candidates)
-        return cls(sources, filters, prerank, scorer, Newcomer(Diverse(settings), settings), settings)
+    considered: int
 
     def run(self, view: View, size: int) -> Ranked:
         """All stages, once for the batch. Raises: ModelUnavailable."""
         clock = Stopwatch(len(view))
-        proposed = clock.timed("sources", lambda: [s.propose(view, self.settings.per_source) for s in self.sources])
-        merged = clock.timed("merge", lambda: view.ruling.bring(merge(proposed), view.statistics))
+        proposed = clock.timed("sources", lambda: [turns.propose(view) for turns in self.sources])
+        merged = clock.timed("merge", lambda: view.ruling.bring(self._merged(proposed, len(view)), view.statistics))
         left = clock.timed("filters", lambda: self._filtered(view, merged))
         every = clock.timed("features", lambda: candidate_features(
             view.table, view.statistics, view.profiles, view.nows_ms, left.rows))  # fmt: skip
@@ -99,17 +88,21 @@ class Pipeline(NamedTuple):
         non_finite = int(np.count_nonzero(there & ~finite))
         return Ranked(kept, scores, selection, reasons, failed, non_finite, tuple(clock.timings))
 
+    def _merged(self, proposed: list[Rows], shoppers: int) -> Merged:
+        nothing = np.full((shoppers, 0), NO_ROW, np.int32)  # a surface whose only source needs a bundle
+        return merge(proposed or [nothing], [turns.share for turns in self.sources])
+
     def _filtered(self, view: View, merged: Merged) -> Merged:
         for each in (Hidden(), *self.filters):
             merged = merged.keep(each.keep(view, merged.rows))
-        return merged.first(self.settings.considered)
+        return merged.first(self.considered)
 
     def _reasons(self, view: View, kept: Merged, selection: Selection) -> list[list[str]]:
         reasons = [[""] * selection.picks.shape[1] for _ in range(len(view))]
         shoppers, slots = np.nonzero(selection.picks >= 0)
         columns = selection.picks[shoppers, slots]
         rows, sources = kept.rows[shoppers, columns], kept.sources[shoppers, columns]
-        for number, source in enumerate(self.sources):
+        for number, (source, *_) in enumerate(self.sources):
             mine = np.flatnonzero(sources == number)
             if len(mine):
                 texts = source.explain(view, shoppers[mine], rows[mine])

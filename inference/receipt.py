@@ -56,7 +56,7 @@ def _item(view: View, ranked: Ranked, pipeline: Pipeline, shopper: int, slot: in
     return SlateItem(
         item_id=view.table.ids[row],
         score=float(ranked.scores.values[shopper, pick]),
-        source=SOURCE if source == BROUGHT else pipeline.sources[source].name,
+        source=SOURCE if source == BROUGHT else pipeline.sources[source].source.name,
         reason=in_words(ranked.reasons[shopper][slot], rules),
         propensity=float(ranked.selection.propensities[shopper, slot]),
         probabilities=None if heads is None else _probabilities(heads[shopper, pick]),

@@ -10,13 +10,14 @@ from contracts.errors import BundleRefused, ModelUnavailable
 from contracts.events import BundleDigest
 from contracts.features import FEATURES, HISTORY_INPUTS, RANKER_INPUTS
 from contracts.settings import EngineSettings, ModelSettings
+from contracts.surface_file import load_surfaces
+from contracts.surfaces import Surfaces
 from inference.encoder import Encoder
-from inference.pipeline import Pipeline
-from inference.scorers import Scorer
 from inference.scorers.cross_encoder import CrossEncoder
 from inference.scorers.ranker import Ranker
 from inference.session import Model, check_runtime, preload_cuda
 from inference.sources.retrieval import Retrieval
+from inference.stages import Models, Pipelines, build
 
 NO_SLATES = {
     "encoder": "an encoder: it makes vectors of texts",
@@ -28,19 +29,19 @@ WARM_SHOPPERS = (1, 8, 32)
 
 
 class Serving(NamedTuple):
-    """What one bundle serves with. ``scorer``: the digest of the bundle that scores, where it is another one."""
+    """What one bundle serves with, for each surface. ``scorer``: the digest of the bundle that scores, if another."""
 
     bundle: Bundle
     encoder: Encoder
-    pipeline: Pipeline
+    pipelines: Pipelines
     provider: str
     scorer: BundleDigest | None = None
 
 
-def load(bundle: Bundle, settings: EngineSettings, model: ModelSettings) -> Serving:
+def load(bundle: Bundle, settings: EngineSettings, model: ModelSettings, surfaces: Surfaces | None = None) -> Serving:
     """Load a bundle and warm it. It touches no engine, so it may be done in another thread, beside the old one.
 
-    Raises: BundleRefused, EnvironmentRefused.
+    ``surfaces`` None: the shipped ones. Raises: BundleRefused, EnvironmentRefused, SettingsRefused.
     """
     if bundle.manifest.kind != "recommender":
         raise BundleRefused(f"{bundle.folder} is {NO_SLATES[bundle.manifest.kind]}, and no slates")
@@ -52,9 +53,11 @@ def load(bundle: Bundle, settings: EngineSettings, model: ModelSettings) -> Serv
     _warm(bundle, encoder, retriever, ranker, settings.candidates)
     limit = bundle.manifest.history_limit
     other = CrossEncoder(open_bundle(model.cross_encoder), model) if model.cross_encoder else None
-    scorer: Scorer = other or Ranker(ranker, settings, limit)
-    pipeline = Pipeline.of(settings, scorer, (Retrieval(retriever, limit),), bundle.manifest.prerank)
-    return Serving(bundle, encoder, pipeline, ranker.provider, other.digest if other else None)
+    models = Models(
+        Retrieval(retriever, limit), lambda own: other or Ranker(ranker, own, limit), bundle.manifest.prerank
+    )
+    pipelines = build(surfaces or load_surfaces(), settings, models)
+    return Serving(bundle, encoder, pipelines, ranker.provider, other.digest if other else None)
 
 
 def _warm(bundle: Bundle, encoder: Encoder, retriever: Model, ranker: Model, candidates: int) -> None:

@@ -31,6 +31,7 @@ COMMANDS = {
     "rules": Entry("rules", "The merchandiser's rules: boost, bury, pin, hide; try them, save them."),
     "watch": Entry("watch", "Show slates as they are made."),
     "recommend": Entry("recommend", "Show a shopper's slate."),
+    "surfaces": Entry("surfaces", "Show the lists of the shop and their stages; check a file of them."),
     "profile": Entry("profile", "Show what is known of a shopper, or forget it."),
     "verify": Entry("verify", "Fold the log afresh and compare it with the store and the slates."),
     "rebuild": Entry("rebuild", "Make the store again from the log."),

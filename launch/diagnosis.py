@@ -7,7 +7,9 @@ from msgspec import Struct
 
 from contracts.errors import DaogouError
 from contracts.settings import Settings
+from contracts.surface_file import load_surfaces
 from inference.session import check_runtime
+from inference.stages import build
 from launch.wiring import find_bundle
 from streams.admin import check_topics, lag
 from streams.store import open_store
@@ -27,6 +29,7 @@ def diagnose(settings: Settings) -> tuple[Finding, ...]:
         ("settings", _settings),
         ("ONNX Runtime", lambda _: check_runtime()),
         ("bundle", _bundle),
+        ("surfaces", _surfaces),
         ("Kafka and its topics", _topics),
         ("unread records", _gaps),
         ("Redis", _store),
@@ -52,6 +55,12 @@ def _bundle(settings: Settings) -> str:
     if bundle is None:
         return "none: slates come from the fallback scorer (DAOGOU_MODEL__BUNDLE)"
     return f"{bundle.manifest.name} {bundle.digest[:16]}, {len(bundle.manifest.files)} files as the manifest says"
+
+
+def _surfaces(settings: Settings) -> str:
+    found = load_surfaces(settings.surfaces)
+    build(found, settings.engine)
+    return f"{', '.join(found.names)} ({found.origin if settings.surfaces else 'as shipped'})"
 
 
 def _topics(settings: Settings) -> str:

@@ -9,11 +9,13 @@ from rich.table import Table
 
 from contracts.bundle import open_bundle
 from contracts.settings import load_settings
+from contracts.surface_file import load_surfaces
+from contracts.surfaces import HOME
 from evaluation.replay import Plan
 from evaluation.replay_table import AtDelay, ReplayTable, Row, Source, replay_table
 from inference.engine import Engine
 from launch.bar import bar
-from launch.options import print_json
+from launch.options import known_surface, print_json
 from launch.publish import find_events
 from training.log import read_log
 
@@ -26,6 +28,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     first: float = 0.6
     last: float = 1.0
     seed: int = 0
+    surface: str = HOME
 
 
 def evaluate_replay(folder: Path, wanted: Wanted, as_json: bool) -> None:
@@ -47,6 +50,8 @@ def evaluate_replay(folder: Path, wanted: Wanted, as_json: bool) -> None:
 def replayed(folder: Path, wanted: Wanted) -> ReplayTable:
     """Read the log and replay it with the engine settings of the environment. Raises: Unacceptable, BundleRefused."""
     settings = load_settings()
+    surfaces = load_surfaces(settings.surfaces)
+    known_surface(surfaces, wanted.surface)
     plan = _plan(wanted, settings.stream.statistics_interval)
     held = _seconds(wanted.freshness)
     bundle = open_bundle(wanted.bundle) if wanted.bundle else None
@@ -56,14 +61,15 @@ def replayed(folder: Path, wanted: Wanted) -> ReplayTable:
     source = Source(name=folder.name, events=log.events, items=log.items)
     with bar(stderr=True) as (_, progress):
         return replay_table(
-            source, lambda: Engine(bundle, settings.engine, settings.model), held, plan, progress, wanted.seed
-        )
+            source, lambda: Engine(bundle, settings.engine, settings.model, surfaces=surfaces), held, plan, progress,
+            wanted.seed,
+        )  # fmt: skip
 
 
 def _plan(wanted: Wanted, interval: float) -> Plan:
     if not 0.0 <= wanted.first < wanted.last <= 1.0:
         raise typer.BadParameter("shares of the log: 0 <= FROM < UNTIL <= 1", param_hint="--from, --until")
-    return Plan(first=wanted.first, last=wanted.last, flush_ms=round(interval * 1000))
+    return Plan(first=wanted.first, last=wanted.last, flush_ms=round(interval * 1000), surface=wanted.surface)
 
 
 def _seconds(text: str) -> list[float]:

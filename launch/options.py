@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from contracts.settings import Settings
+from contracts.surfaces import Surface, Surfaces
 
 Broker = Annotated[str, typer.Option(help="Kafka's host:port; default: DAOGOU_KAFKA__BOOTSTRAP_SERVERS.")]
 RedisUrl = Annotated[str, typer.Option("--redis", help="redis://host:port/db; default: DAOGOU_REDIS__URL.")]
@@ -23,6 +24,14 @@ def settings_for(broker: str = "", redis: str = "", api: dict[str, Any] | None =
     if api:
         given["api"] = api
     return load_settings(**given)
+
+
+def known_surface(surfaces: Surfaces, name: str) -> Surface:
+    """The surface of this name. Raises: BadParameter, naming those that there are."""
+    surface = surfaces.get(name)
+    if surface is None:
+        raise typer.BadParameter(surfaces.unknown(name), param_hint="--surface")
+    return surface
 
 
 def print_json(value: Any) -> None:

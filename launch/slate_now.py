@@ -1,15 +1,17 @@
 """A slate computed here and now, by the engine that the workers run."""
 
 import asyncio
+from collections.abc import Sequence
 
-from contracts.errors import Refused
-from contracts.events import EventId, UserId
+from contracts.errors import Missing, Refused
+from contracts.events import EventId, ItemId, UserId
 from contracts.messages import Slate, Trigger
 from contracts.metrics import Metrics
 from contracts.settings import Settings
 from contracts.topics import CLICKSTREAM, EMBEDDINGS, RULES
 from inference.ask import Ask
 from inference.engine import Engine
+from inference.page import on_the_page
 from launch.catalogue_files import current_items
 from launch.topic_reader import read_to_end
 from launch.wiring import build_engine
@@ -20,10 +22,11 @@ from streams.shared import put_changes
 from streams.store import ProfileKey, StatisticsStore, open_statistics, open_store
 
 
-async def slate_now(settings: Settings, user: str, surface: str) -> Slate:
+async def slate_now(settings: Settings, user: str, surface: str, items: Sequence[str] = ()) -> Slate:
     """A slate computed here, by the engine that the workers run, from the profile as it is in the store.
 
-    It answers the shopper's last event again; it is not published. Raises: Refused where there is no such shopper.
+    It answers the shopper's last event again; it is not published. ``items``: what the page of the surface shows.
+    Raises: Refused where there is no such shopper or surface.
     """
     partition = partition_of(user.encode(), settings.kafka.partitions)
     store = open_store(settings)
@@ -40,6 +43,9 @@ async def slate_now(settings: Settings, user: str, surface: str) -> Slate:
         event_id=EventId(f"{topic}-{at.partition}-{at.offset}"), topic=topic, partition=at.partition,
         offset=at.offset, time_ms=profile.last_ms,
     )  # fmt: skip
+    if (kind := engine.surfaces.get(surface)) is None:
+        raise Missing(engine.surfaces.unknown(surface))
+    profile = on_the_page(profile, kind, [ItemId(item) for item in items], profile.last_ms)
     return engine.recommend([Ask(profile, trigger, surface)])[0]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from contracts.bundle import MANIFEST, Bundle, open_bundle
 from contracts.metrics import Metrics
 from contracts.settings import ModelSettings, Settings
+from contracts.surface_file import load_surfaces
 from contracts.topics import CATALOGUE, CLICKSTREAM
 from inference.engine import Engine
 from streams.admin import topic_epoch
@@ -40,8 +41,9 @@ def find_bundle(settings: ModelSettings) -> Bundle | None:
 
 
 def build_engine(settings: Settings, metrics: Metrics) -> Engine:
-    """The engine with its bundle, warm."""
-    return Engine(find_bundle(settings.model), settings.engine, settings.model, metrics)
+    """The engine with its bundle, warm, and its surfaces. Raises: Refused."""
+    surfaces = load_surfaces(settings.surfaces)
+    return Engine(find_bundle(settings.model), settings.engine, settings.model, metrics, surfaces)
 
 
 def build_worker(

@@ -52,7 +52,7 @@ def build_app(window: Window) -> Starlette:
 
 def _routes(window: Window) -> Sequence[BaseRoute]:
     routes: list[BaseRoute] = [each.route() for each in ENDPOINTS]
-    described = document(ENDPOINTS)
+    described = document(ENDPOINTS, window.parts.engine.surfaces.names)
 
     async def openapi(_: Request) -> Response:
         return Response(described, media_type=JSON)

@@ -17,14 +17,14 @@ REF = "#/components/schemas/{name}"
 Document = dict[str, Any]  # JSON on its way out; its form is OpenAPI's, not ours
 
 
-def document(endpoints: Sequence[Endpoint]) -> bytes:
-    """The whole document as JSON."""
+def document(endpoints: Sequence[Endpoint], surfaces: Sequence[str]) -> bytes:
+    """The whole document as JSON. ``surfaces``: the names that there are."""
     kinds: list[Any] = [Problem, AnyEvent, *_kinds(endpoints)]
     schemas, components = msgspec.json.schema_components(kinds, ref_template=REF)
     refs = dict(zip(map(id, kinds), schemas, strict=True))
     paths: Document = {}
     for each in endpoints:
-        paths.setdefault(each.path, {})[each.method.lower()] = _operation(each, refs, refs[id(kinds[1])])
+        paths.setdefault(each.path, {})[each.method.lower()] = _operation(each, refs, refs[id(kinds[1])], surfaces)
     return msgspec.json.encode(
         {
             "openapi": "3.1.0",
@@ -42,12 +42,12 @@ def _kinds(endpoints: Sequence[Endpoint]) -> Iterator[type[Struct]]:
     return iter(dict.fromkeys(found))
 
 
-def _operation(each: Endpoint, refs: dict[int, Any], event: Document) -> Document:
+def _operation(each: Endpoint, refs: dict[int, Any], event: Document, surfaces: Sequence[str]) -> Document:
     found: Document = {
         "operationId": each.handler.__name__,
         "summary": each.summary,
         "description": f"{each.handler.__doc__ or ''}\n\nFor: {', '.join(role.value for role in each.roles)}.",
-        "parameters": [*_path_parameters(each), *_query_parameters(each)],
+        "parameters": [*_path_parameters(each), *_query_parameters(each, surfaces)],
         "responses": {str(status): _response(each, status, refs) for status in _statuses(each)},
     }
     if each.raw:
@@ -78,9 +78,10 @@ def _path_parameters(each: Endpoint) -> Iterator[Document]:
         yield {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
 
 
-def _query_parameters(each: Endpoint) -> Iterator[Document]:
+def _query_parameters(each: Endpoint, surfaces: Sequence[str]) -> Iterator[Document]:
     if each.query is None:
         return
     shape = msgspec.json.schema(each.query)["$defs"][each.query.__name__]
     for name, schema in shape["properties"].items():
-        yield {"name": name, "in": "query", "required": name in shape.get("required", ()), "schema": schema}
+        known = {**schema, "enum": list(surfaces)} if name == "surface" else schema
+        yield {"name": name, "in": "query", "required": name in shape.get("required", ()), "schema": known}

@@ -8,12 +8,14 @@ import msgspec
 from msgspec.structs import replace
 
 from contracts.api import Recommendations, RecommendationsQuery, Slot
-from contracts.errors import Missing, Reason, StoreUnavailable, Unacceptable
-from contracts.events import CartAdd, EventId, ItemId, UserId, View
+from contracts.errors import Missing, Reason, StoreUnavailable, Unacceptable, Unreadable
+from contracts.events import EventId, ItemId, UserId
 from contracts.messages import Slate, Trigger
-from contracts.profile import Profile, fold
+from contracts.profile import Profile
+from contracts.surfaces import HOME, Surface
 from contracts.topics import CLICKSTREAM
 from inference.ask import Ask, Wish
+from inference.page import on_the_page
 from storefront.token import has, offset_for
 from storefront.window import Window
 from streams.names import physical
@@ -21,7 +23,6 @@ from streams.recommend import STORE_AWAY
 from streams.rules import IN_FORCE_MS
 
 FIRST_LOOK, LONGEST_LOOK = 0.005, 0.04  # seconds between two looks for an event that is on its way
-HOME = "home"
 
 
 async def recommend(window: Window, user: UserId, query: RecommendationsQuery) -> Recommendations | bytes:
@@ -29,6 +30,7 @@ async def recommend(window: Window, user: UserId, query: RecommendationsQuery) -
 
     Raises: BadInput, Missing, Overloaded.
     """
+    surface = _surface_of(window, query)
     offset = offset_for(query.after, window.partition(user)) if query.after else -1
     plain = _plain(query)
     if plain and (slate := fresh(window, user, offset)) is not None:
@@ -36,19 +38,21 @@ async def recommend(window: Window, user: UserId, query: RecommendationsQuery) -
     try:
         profile = await _folded(window, user, offset, query.wait_ms / 1000)
     except StoreUnavailable:
-        return await _without_profile(window, user, query)
+        return await _without_profile(window, user, query, surface)
     if plain and (slate := fresh(window, user, max(offset, profile.answered))) is not None:
         return answer(window, slate, current=has(profile, offset), computed=False)
-    slate = await window.slate(ask_of(window, profile, query))
+    slate = await window.slate(ask_of(window, profile, query, surface))
     return answer(window, slate, current=has(profile, offset), computed=True)
 
 
-async def _without_profile(window: Window, user: UserId, query: RecommendationsQuery) -> Recommendations:
+async def _without_profile(
+    window: Window, user: UserId, query: RecommendationsQuery, surface: Surface
+) -> Recommendations:
     """While profiles are away: the fresh slate in memory, else one for a shopper of whom nothing is known."""
     slate = fresh(window, user, -1) if _plain(query) else None
     computed = slate is None
     if slate is None:
-        slate = await window.slate(ask_of(window, Profile(user), query))
+        slate = await window.slate(ask_of(window, Profile(user), query, surface))
     return answer(window, replace(slate, degraded=STORE_AWAY), current=not query.after, computed=computed)
 
 
@@ -93,8 +97,20 @@ def ids(joined: str) -> tuple[ItemId, ...]:
     return tuple(ItemId(each.strip()) for each in joined.split(",") if each.strip())
 
 
-def ask_of(window: Window, profile: Profile, query: RecommendationsQuery) -> Ask:
-    """What the engine is asked. The same profile and query have the same recommendation id."""
+def _surface_of(window: Window, query: RecommendationsQuery) -> Surface:
+    """What is asked for. Raises: Unreadable, naming what there is."""
+    surfaces = window.parts.engine.surfaces
+    surface = surfaces.get(query.surface)
+    if surface is None:
+        raise Unreadable(Reason.INVALID_FIELD, surfaces.unknown(query.surface))
+    return surface
+
+
+def ask_of(window: Window, profile: Profile, query: RecommendationsQuery, surface: Surface) -> Ask:
+    """What the engine is asked. The same profile and query have the same recommendation id.
+
+    Raises: Unacceptable, Missing.
+    """
     now_ms = int(time() * 1000)
     asked = replace(query, after="", wait_ms=0, user_id=None)
     digest = blake2b(msgspec.json.encode(asked), digest_size=6).hexdigest()
@@ -103,23 +119,14 @@ def ask_of(window: Window, profile: Profile, query: RecommendationsQuery) -> Ask
         topic=physical(window.settings.kafka, CLICKSTREAM), partition=window.partition(profile.user_id),
         offset=profile.answered, time_ms=now_ms,
     )  # fmt: skip
-    return Ask(_on_the_page(window, profile, query, now_ms), trigger, query.surface, query.limit, wish_of(query))
-
-
-def _on_the_page(window: Window, profile: Profile, query: RecommendationsQuery, now_ms: int) -> Profile:
-    """The profile as if the shopper had viewed the page's item, or put the page's items into the cart, just now.
-
-    Raises: Unacceptable, Missing.
-    """
-    kind, items = (View, (_item_of(window, query),)) if query.surface == "product" else (CartAdd, ids(query.items))
-    for item in items if query.surface != HOME else ():
-        profile = fold(profile, kind(event_id="page", user_id=profile.user_id, time_ms=now_ms, item_id=item))
-    return profile
+    items = (_item_of(window, query),) if surface.page == "item" else ids(query.items)
+    shown = on_the_page(profile, surface, items, now_ms)
+    return Ask(shown, trigger, surface.name, query.limit, wish_of(query))
 
 
 def _item_of(window: Window, query: RecommendationsQuery) -> ItemId:
     if query.item_id is None:
-        raise Unacceptable(Reason.INVALID_FIELD, "surface=product needs item_id")
+        raise Unacceptable(Reason.INVALID_FIELD, f"surface={query.surface} needs item_id")
     if window.item(ItemId(query.item_id)) is None:
         raise Missing(f"there is no item {query.item_id!r} in the catalogue")
     return ItemId(query.item_id)

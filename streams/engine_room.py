@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from contracts.events import ItemId
 from contracts.messages import CatalogueItem, Embedding, Slate
+from contracts.surfaces import Surfaces
 from inference.ask import Ask
 from inference.engine import Engine
 
@@ -29,6 +30,11 @@ class EngineRoom:
     def item(self, item_id: ItemId) -> CatalogueItem | None:
         """An item as it is now, from any thread: one look into a dictionary and one into a list that only grows."""
         return self._engine.item(item_id)
+
+    @property
+    def surfaces(self) -> Surfaces:
+        """What slates can be asked for; it never changes."""
+        return self._engine.surfaces
 
     def items(self) -> int:
         """How many items there are now, from any thread."""

@@ -15,6 +15,7 @@ from contracts.bundle import Bundle
 from contracts.messages import CatalogueItem
 from contracts.metrics import Metrics
 from contracts.settings import Settings
+from contracts.surface_file import load_surfaces
 from inference.engine import Engine
 from launch.catalogue_files import put_items
 from launch.shopfront import build_window
@@ -60,9 +61,11 @@ async def serving(
 ) -> AsyncIterator[Served]:
     """A worker and the API of one shop with a catalogue; ``bundle`` None: both without a model."""
     await put_items(settings.kafka, items)
-    worker = build_worker(settings, Metrics(), engine=Engine(bundle, settings.engine, settings.model))
+    surfaces = load_surfaces(settings.surfaces)
+    engines = [Engine(bundle, settings.engine, settings.model, surfaces=surfaces) for _ in range(2)]
+    worker = build_worker(settings, Metrics(), engine=engines[0])
     async with running(worker):
-        window = build_window(settings, engine=Engine(bundle, settings.engine, settings.model))
+        window = build_window(settings, engine=engines[1])
         async with listening(window) as url:
             fresh = window.parts.fresh
             assert fresh is not None

@@ -1,4 +1,4 @@
-"""What takes candidates out: one idea a file. To add one: a file here, and its line in ``inference/pipeline.py``."""
+"""What takes candidates out: one idea a file. To add one: see ``inference/stages.py``."""
 
 from typing import Protocol
 

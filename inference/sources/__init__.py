@@ -1,4 +1,4 @@
-"""What proposes candidates: one idea a file. To add one: a file here, and its line in ``inference/pipeline.py``."""
+"""What proposes candidates: one idea a file. To add one: see ``inference/stages.py``."""
 
 from collections.abc import Sequence
 from typing import Protocol

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from launch.options import Broker, Json, RedisUrl, settings_for
+from launch.options import Broker, Json, RedisUrl, known_surface, settings_for
 
 if TYPE_CHECKING:
     from contracts.messages import Slate
@@ -17,7 +17,8 @@ app = typer.Typer()
 @app.command()
 def recommend(
     user: Annotated[str, typer.Argument(help="The shopper's id.")],
-    surface: Annotated[str, typer.Option(help="Which list of the shop.")] = "home",
+    surface: Annotated[str, typer.Option(help="Which list of the shop (`daogou surfaces`).")] = "home",
+    item: Annotated[list[str] | None, typer.Option(help="What the page shows: its item, or one of the cart.")] = None,
     compute: Annotated[bool, typer.Option("--compute", help="Compute one here and now.")] = False,
     broker: Broker = "",
     redis: RedisUrl = "",
@@ -29,14 +30,30 @@ def recommend(
     Redis, the catalogue and what all shoppers taught. It is not published.
 
         daogou recommend shopper-0-0007
+
+        daogou recommend shopper-0-0007 --surface product --item kettle-3
     """
     import asyncio
 
-    slate, items = asyncio.run(_find(settings_for(broker, redis), user, surface, compute))
+    settings, shown = settings_for(broker, redis), tuple(item or ())
+    _check(settings, surface, shown)
+    slate, items = asyncio.run(_find(settings, user, surface, shown, compute))
     _print(slate, items, as_json)
 
 
-async def _find(settings: "Settings", user: str, surface: str, compute: bool) -> "tuple[Slate, Items]":
+def _check(settings: "Settings", surface: str, shown: tuple[str, ...]) -> None:
+    from contracts.surface_file import load_surfaces
+
+    page = known_surface(load_surfaces(settings.surfaces), surface).page
+    if page == "item" and len(shown) != 1:
+        raise typer.BadParameter(f"{surface} stands beside an item: say which one, once", param_hint="--item")
+    if page == "any" and shown:
+        raise typer.BadParameter(f"{surface} stands beside no item", param_hint="--item")
+
+
+async def _find(
+    settings: "Settings", user: str, surface: str, shown: tuple[str, ...], compute: bool
+) -> "tuple[Slate, Items]":
     from launch.catalogue_files import current_items
     from launch.slates import last_slate
 
@@ -44,7 +61,7 @@ async def _find(settings: "Settings", user: str, surface: str, compute: bool) ->
     if slate is None or slate.surface != surface:
         from launch.slate_now import slate_now
 
-        slate = await slate_now(settings, user, surface)
+        slate = await slate_now(settings, user, surface, shown)
     return slate, await current_items(settings.kafka)
 
 

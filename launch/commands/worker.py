@@ -23,11 +23,13 @@ def worker(broker: Broker = "", redis: RedisUrl = "") -> None:
 
     import uvloop
 
+    from contracts.surface_file import load_surfaces
     from launch.logs import configure
     from streams.preflight import check_worker
 
     settings = settings_for(broker, redis)
     configure(settings.log_json)
+    load_surfaces(settings.surfaces)  # what is wrong in a file is said before any server is asked
     check_worker(settings)
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # first thing: Faust's consumer thread makes its loop by it
     asyncio.run(_run(settings))

@@ -197,9 +197,9 @@ class Breakable:
 
 
 def with_scores_lost(engine, lost):
-    pipeline = engine._serving.pipeline
+    pipeline = engine._serving.pipelines["home"]
     broken = pipeline._replace(scorer=Breakable(pipeline.scorer, lost))
-    engine._serving = engine._serving._replace(pipeline=broken)
+    engine._serving = engine._serving._replace(pipelines={"home": broken})
 
 
 def test_scores_that_are_no_numbers_come_never_and_are_counted(bundle):

@@ -172,10 +172,10 @@ def test_every_error_has_its_status() -> None:
 
 
 def test_the_description_names_every_route_and_its_schemas_are_there() -> None:
-    found = msgspec.json.decode(document(ENDPOINTS))
+    found = msgspec.json.decode(document(ENDPOINTS, ["home"]))
     assert {(path, method.upper()) for path, methods in found["paths"].items() for method in methods} == {
         (each.path, each.method) for each in ENDPOINTS
     }
-    text = document(ENDPOINTS).decode()
+    text = document(ENDPOINTS, ["home"]).decode()
     for name in {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}:
         assert name in found["components"]["schemas"]
