@@ -10,6 +10,7 @@ from contracts.bundle import Bundle
 from contracts.events import CartAdd, Click, Consent, Hide, ItemId, Line, Purchase
 from contracts.metrics import Metrics
 from contracts.settings import EngineSettings, ModelSettings
+from inference.ask import Wish
 from inference.engine import EMPTY_CATALOGUE, MODEL_FAILED, NO_MODEL, Engine
 
 STOCK = [item(n) for n in range(60)]
@@ -98,6 +99,18 @@ def test_what_was_just_seen_bought_or_put_in_the_cart_is_not_shown(engine):
     shown = set(ids_of(one(engine, *past, limit=60).items))
     assert not shown & {"i2", "i4", "i6", "i12", "i18", "i24", "i30"}
     assert "i48" in shown  # of the same kind, not met
+
+
+def test_who_asks_for_a_category_or_prices_gets_them_though_no_source_would_propose_them(bundle):
+    engine = engine_with(bundle, STOCK, per_source=8)
+    teach(engine, [["i0", "i6"], ["i12", "i18"]] * 20)
+    profile = profile_after([view(0)])
+    asks = [ask(profile), *(ask(profile)._replace(wish=wish) for wish in (Wish("tent"), Wish(min_price=15.5)))]
+    plain, tents, dear = engine.recommend(asks)
+    assert plain.items == engine.recommend(asks[:1])[0].items
+    assert [thing_of(each) for each in ids_of(tents.items)] == ["tent"] * 8
+    assert len(dear.items) >= 6
+    assert all(engine.item(each).price >= 15.5 for each in ids_of(dear.items))
 
 
 def test_what_was_bought_long_ago_is_offered_again(engine):
