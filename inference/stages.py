@@ -105,7 +105,7 @@ CHANGING: Mapping[type[SelectorStage], Callable[[Given, Selector], Selector]] = 
 
 
 def build(surfaces: Surfaces, settings: EngineSettings, models: Models | None = None) -> Pipelines:
-    """The pipeline of each surface, by its name; those of the same stages and length share one. Raises: SettingsRefused."""
+    """The pipeline of each surface; those of the same stages and length share one. Raises: SettingsRefused."""
     made: dict[tuple[int | None, tuple[Stage, ...]], Pipeline] = {}
     for surface in surfaces:
         _check(surface, settings, surfaces.origin)
