@@ -15,7 +15,9 @@ from contracts.profile import DAY_MS, Profile
 from contracts.statistics import Statistics, kernel, look_up, sequence_rows
 from contracts.terms import alike
 
-FEATURES_VERSION = 2
+FEATURES_VERSION = 3
+#: What is computed for them is the same but where an item names no brand: since 3 its first word stands for one.
+READ_VERSIONS = (2, FEATURES_VERSION)
 HISTORY_LIMIT = 50
 GAP_BUCKETS = 32
 EVENLY = 0.97  # base of the kernel that counts the last items nearly alike

@@ -29,8 +29,15 @@ _UNSPACED = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
 
 def terms_of(item: CatalogueItem) -> list[int]:
     """The buckets of an item's terms, each once, at most ``TERMS``: what tells most about it comes first."""
-    names = (*_paths(item.category), *_named("brand", item.brand), *_attributes(item), *_words(item.title))
+    brand = item.brand or _first_word(item.title)
+    names = (*_paths(item.category), *_named("brand", brand), *_attributes(item), *_words(item.title))
     return list(dict.fromkeys(crc32(name.encode()) % BUCKETS for name in names))[:TERMS]
+
+
+def _first_word(title: str) -> str:
+    """What stands for the brand where none is named: titles begin with it more often than not, if words are parted."""
+    found = _WORD.search(title.lower())
+    return found.group() if found and not _UNSPACED.match(found.group()) else ""
 
 
 def _paths(category: tuple[str, ...]) -> Iterator[str]:

@@ -67,7 +67,7 @@ def test_a_new_title_and_a_deletion_change_what_is_alike() -> None:
     assert likeness(table, 0, 1) == 0.0
     table.delete(ItemId("a"))
     assert likeness(table, 0, 0) == 0.0
-    assert table.terms.frequency[:NO_TERM].sum() == 2  # green, pan
+    assert table.terms.frequency[:NO_TERM].sum() == 3  # green, pan, and green once more, as a brand
 
 
 def test_the_index_gives_what_the_cosines_give() -> None:
@@ -107,3 +107,12 @@ def test_the_closest_of_the_last_items_is_the_reason() -> None:
     table = shelf(titled("a", "red shoe"), titled("b", "steel pan"), titled("c", "steel pot"))
     recent = np.array([[0, 1]], np.int32)
     assert closest(table.terms, recent, np.array([2], np.int32)).tolist() == [1]
+
+
+def test_where_no_brand_is_named_the_first_word_stands_for_it() -> None:
+    named = CatalogueItem(item_id="a", title="Soap", brand="opi")
+    worded = CatalogueItem(item_id="b", title="OPI nail lacquer")
+    assert set(terms_of(named)) & set(terms_of(worded))
+    assert not set(terms_of(named)) & set(terms_of(CatalogueItem(item_id="c", title="opi nail", brand="essie")))
+    chinese = [terms_of(CatalogueItem(item_id=i, title=title)) for i, title in (("d", "红色连衣裙"), ("e", "红色外套"))]
+    assert len(set(chinese[0]) & set(chinese[1])) == 1, "words that nothing parts have no first one"
