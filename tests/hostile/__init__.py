@@ -4,7 +4,7 @@
 does only what any caller may do.
 """
 
-from tests.hostile import content, credentials, wire
+from tests.hostile import content, credentials, merchandise, wire
 from tests.hostile.cases import Fate, Hostile, Keys
 
 __all__ = ["Fate", "Hostile", "Keys", "corpus"]
@@ -12,7 +12,7 @@ __all__ = ["Fate", "Hostile", "Keys", "corpus"]
 
 def corpus(keys: Keys) -> list[Hostile]:
     """All of them."""
-    families = (*wire.FAMILIES, *content.FAMILIES, *credentials.FAMILIES)
+    families = (*wire.FAMILIES, *content.FAMILIES, *merchandise.FAMILIES, *credentials.FAMILIES)
     found = [case for family in families for case in family(keys)]
     assert len({case.name for case in found}) == len(found)
     return found
