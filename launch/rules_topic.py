@@ -76,9 +76,9 @@ async def meaning(settings: KafkaSettings, when: str) -> Meant:
     for item in (await current_items(settings)).values():
         table.upsert(item)
     day = int(time()) * 1000 // DAY_MS
-    rows = ruled.matcher.matched(table, day).nonzero()[0].tolist()
+    meant = sorted(table.ids[row] for row in ruled.matcher.matched(table, day).nonzero()[0].tolist())
     return Meant(
-        matches=len(rows), items=len(table), first=tuple(table.ids[row] for row in rows[:5]),
+        matches=len(meant), items=len(table), first=tuple(meant[:5]),
         fails=int(ruled.matcher.failed(table, day).sum()), why_failed=ruled.matcher.expression.why_failed,
     )  # fmt: skip
 

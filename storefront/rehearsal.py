@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from contracts.errors import Overloaded
 from contracts.events import ItemId
 from contracts.messages import Slate
 from contracts.rules import Rule
@@ -40,9 +41,16 @@ class Pair(NamedTuple):
 
 
 async def rehearse(window: Window, rule: Rule) -> DryRun:
-    """What a rule would change. Raises: Unacceptable, saying what is wrong with it; StoreUnavailable."""
+    """What a rule would change; one at a time. Raises: Unacceptable (what is wrong), Overloaded, StoreUnavailable."""
+    ruled = await window.parts.engine.ask(lambda engine: engine.rules.compile(rule))
+    if window.rehearsing.locked():
+        raise Overloaded("another dry run is under way; try again in a few seconds")
+    async with window.rehearsing:
+        return await _rehearsed(window, ruled)
+
+
+async def _rehearsed(window: Window, ruled: Ruled) -> DryRun:
     room = window.parts.engine
-    ruled = await room.ask(lambda engine: engine.rules.compile(rule))
     await judge(room, ruled)
     asked = await last_asked(window)
     pairs = await pairs_of(window, ruled, [each.ask for each in asked])
