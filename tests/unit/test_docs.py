@@ -1,4 +1,4 @@
-"""Every link from one page of ours to a file is to a file that is there."""
+"""Every link from one page of ours to a file is to a file that is there; names are unique where they must be."""
 
 import re
 from pathlib import Path
@@ -7,6 +7,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("requirements/*.md")])
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    """pytest imports them by their names alone: with two of one name the whole suite does not begin."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
 
 
 def links(page: Path) -> list[str]:
