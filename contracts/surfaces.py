@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 HOME = "home"
+NEXT = "next"
 
 Places = Annotated[int, Meta(ge=1, le=1000)]
 Days = Annotated[float, Meta(ge=0, le=3650)]

@@ -20,7 +20,7 @@ from contracts.events import AnyEvent, EventId, UserId
 from contracts.messages import Trigger
 from contracts.profile import Profile
 from contracts.statistics import sequence_rows
-from contracts.surfaces import HOME
+from contracts.surfaces import NEXT
 from contracts.topics import CLICKSTREAM
 from evaluation.held import Held, Shelf
 from evaluation.standing import by_counts, by_trend, in_slates
@@ -47,7 +47,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     last: float = 1.0
     flush_ms: int = 1000
     batch: int = 64
-    surface: str = HOME
+    surface: str = NEXT
 
     def between(self, events: int) -> range:
         """The numbers of the events whose turns are predicted."""

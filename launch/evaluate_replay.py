@@ -10,7 +10,7 @@ from rich.table import Table
 from contracts.bundle import open_bundle
 from contracts.settings import load_settings
 from contracts.surface_file import load_surfaces
-from contracts.surfaces import HOME
+from contracts.surfaces import NEXT
 from evaluation.replay import Plan
 from evaluation.replay_table import AtDelay, ReplayTable, Row, Source, replay_table
 from inference.engine import Engine
@@ -28,7 +28,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     first: float = 0.6
     last: float = 1.0
     seed: int = 0
-    surface: str = HOME
+    surface: str = NEXT
 
 
 def evaluate_replay(folder: Path, wanted: Wanted, as_json: bool) -> None:

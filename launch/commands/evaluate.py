@@ -28,7 +28,7 @@ def evaluate(
         typer.Option(help="Train a bundle for this alone (preset tiny, small, base), on what its protocol may know."),
     ] = None,
     first: Annotated[float, typer.Option("--from", help="Replay: before this share of the log only learn.")] = 0.6,
-    surface: Annotated[str, typer.Option(help="Replay: which list of the shop (`daogou surfaces`).")] = "home",
+    surface: Annotated[str, typer.Option(help="Replay: which list of the shop (`daogou surfaces`).")] = "next",
     last: Annotated[float, typer.Option("--until", help="Replay: stop at this share of the log.")] = 1.0,
     sasrec: Annotated[bool, typer.Option("--sasrec", help="One more baseline, a transformer: minutes.")] = False,
     out: Annotated[Path | None, typer.Option(help="A folder for evaluation.json and pictures; not for replay.")] = None,

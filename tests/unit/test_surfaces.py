@@ -203,12 +203,26 @@ def test_surfaces_of_the_same_stages_share_a_forward(bundle: Bundle) -> None:
     assert [slate.surface for slate in slates] == ["home", "continue", "product", "cart"]
     assert [slate.stages[0].slates for slate in slates] == [3, 1, 3, 3]
     assert [slate.items for slate in slates] == [engine.recommend([each])[0].items for each in asks]
-    assert len({engine.recommendation_id("e", surface) for surface in engine.surfaces.names}) == 4
+    assert len({engine.recommendation_id("e", surface) for surface in engine.surfaces.names}) == 5
 
 
 def test_an_unknown_surface_is_refused_by_name(bundle: Bundle) -> None:
-    with pytest.raises(Missing, match="there is no surface 'hom'; there are home, product, cart, continue"):
+    with pytest.raises(Missing, match="there is no surface 'hom'; there are home, product, cart, continue, next"):
         slate_of(engine_with(bundle, STOCK), "hom")
+
+
+def test_next_goes_back_to_what_was_met_but_for_the_item_that_the_shopper_is_on() -> None:
+    found = ids_of(slate_of(engine_with(None, STOCK), "next", PAST, limit=60).items)
+    assert {"i2", "i4", "i6", "i12"} <= set(found)  # in the cart, bought, looked at
+    assert not {"i18", "i50"} & set(found)  # on it; hidden
+
+
+def test_what_led_to_the_last_item_is_proposed_next() -> None:
+    engine = engine_with(None, STOCK)
+    teach(engine, [("i33", "i7")] * 9)
+    first = slate_of(engine, "next", [view(7)]).items[0]
+    assert (first.item_id, first.source) == ("i33", "goes-before")
+    assert "Others compare it with" in first.reason
 
 
 def test_continue_is_what_was_looked_at_and_not_bought() -> None:
@@ -355,7 +369,7 @@ def test_the_command_lists_shows_and_checks(file: Path, capsys: pytest.CaptureFi
     file.write_text(capsys.readouterr().out)
     assert file.read_text() == SHIPPED.read_text()
     assert run(["surfaces", "check", str(file)]) == 0
-    assert capsys.readouterr().out == f"{file}: OK, 4 surfaces: home, product, cart, continue\n"
+    assert capsys.readouterr().out == f"{file}: OK, 5 surfaces: home, product, cart, continue, next\n"
 
 
 @pytest.mark.parametrize("command", ["worker", "serve", "recommend u", "surfaces", "evaluate . --protocol replay"])
