@@ -125,9 +125,13 @@ class Categories(Struct, frozen=True, kw_only=True):
 
 
 class WhyQuery(Struct, frozen=True, kw_only=True):
-    """``without``: an item; what would the slate be had the shopper never met it?"""
+    """``without``: an item; what would the slate be had the shopper never met it?
+
+    ``without_event``: an event's id; what had it never come? One of the two at a time.
+    """
 
     without: Id | None = None
+    without_event: Id | None = None
 
 
 class Share(Struct, frozen=True, kw_only=True):
@@ -151,12 +155,14 @@ class WhyItem(Struct, frozen=True, kw_only=True):
 class Why(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A slate's receipt in words; shares are of the shopper's profile as it is now.
 
-    ``without``: the slate as it would be without the item that was asked about; ``gone`` and ``come`` compare.
+    ``without``: the slate as it would be without the item or the event that was asked about; ``gone`` and ``come``
+    compare, an item's with what was shown, an event's with ``again``: the slate made again with every event.
     """
 
     recommendation_id: str
     words: tuple[str, ...]
     items: tuple[WhyItem, ...]
+    again: tuple[SlateItem, ...] = ()
     without: tuple[SlateItem, ...] = ()
     gone: tuple[ItemId, ...] = ()
     come: tuple[ItemId, ...] = ()
@@ -219,68 +225,6 @@ class Visitor(Struct, frozen=True, kw_only=True):
     user_id: UserId
     token: str
     expires_ms: int
-
-
-class Sample(Struct, frozen=True, kw_only=True):
-    """A few seconds of the stream. Freshness: milliseconds from an event's time to its slate's hand-over to Kafka."""
-
-    time_ms: int
-    events_per_second: float
-    slates_per_second: float
-    freshness_p50_ms: float
-    freshness_p99_ms: float
-    lag: int
-
-
-class PartitionState(Struct, frozen=True, kw_only=True):
-    """One partition of the clickstream: records not yet applied, and where it ends."""
-
-    partition: int
-    lag: int
-    latest: int
-
-
-class Cause(Struct, frozen=True, kw_only=True):
-    """Why slates were not at their best, and how many."""
-
-    cause: str
-    count: int
-
-
-class Operator(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How it goes. ``samples``: oldest first. ``degraded`` is of the ``recent_slates`` of the last minute.
-
-    ``items_shown``: different items of the last 2,000 slates, of ``items`` in the catalogue. ``away``: parts that do
-    not answer now.
-    """
-
-    samples: tuple[Sample, ...]
-    partitions: tuple[PartitionState, ...]
-    degraded: tuple[Cause, ...]
-    recent_slates: int
-    items: int
-    items_shown: int
-    streams: int
-    bundle: str | None = None
-    away: tuple[str, ...] = ()
-
-
-class Letter(Struct, frozen=True, kw_only=True):
-    """An input that could not be processed, and why; ``key`` and ``value`` cut short."""
-
-    reason: str
-    message: str
-    partition: int
-    offset: int
-    failed_ms: int
-    key: str
-    value: str
-
-
-class Letters(Struct, frozen=True, kw_only=True):
-    """The last dead letters, newest first."""
-
-    letters: tuple[Letter, ...]
 
 
 class Health(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -196,6 +196,10 @@ class ApiSettings(_Section):
     """Shoppers whose last slates are kept in memory."""
     streams: Count = 2_000
     """Open event streams."""
+    click_rates: bool = True
+    """Follow the clickstream and count clicks for the operator's view. False where its events are too many for that."""
+    pages: bool = True
+    """Serve the operator's view at /operator/ and a page to try the API at /docs/. Both ask for a key."""
     demo_shop: bool = False
     """Serve the demo's shop page at /shop and /operator with keys of their own (development only)."""
 

@@ -25,6 +25,7 @@ from inference.account import Account, accounts
 from inference.ask import Ask, View
 from inference.browse import Browse
 from inference.catalogue import Catalogue
+from inference.fate import Turn, fate
 from inference.pipeline import Pipeline, Ranked
 from inference.receipt import Receipt, items_of_slate
 from inference.rules.book import RuleBook
@@ -69,6 +70,11 @@ class Engine:
     def bundle_digest(self) -> BundleDigest | None:
         """The bundle in service."""
         return self._serving.bundle.digest if self._serving else None
+
+    @property
+    def model_name(self) -> str:
+        """What its maker called it; "" without one."""
+        return self._serving.bundle.manifest.name if self._serving else ""
 
     def prepare(self, bundle: Bundle) -> Serving:
         """Load and warm another bundle beside the one in service. The one call that may run on another thread."""
@@ -149,6 +155,11 @@ class Engine:
         if surface is None:
             raise Missing(self.surfaces.unknown(name))
         return surface
+
+    def fate(self, ask: Ask, item: ItemId) -> list[Turn]:
+        """An item's way through the stages for this shopper. Raises: ModelUnavailable."""
+        pipeline = (self._serving.pipelines if self._serving else self._plain)[self._surface(ask.surface).name]
+        return fate(self._view([ask]), pipeline, self.table.row_of.get(item, -1), self._size(ask))
 
     def _answers(self, asks: Sequence[Ask], degraded: str | None) -> list[Slate]:
         """Asks for surfaces of the same stages are one run, whatever they are called."""

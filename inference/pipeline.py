@@ -73,7 +73,7 @@ class Pipeline(NamedTuple):
         """All stages, once for the batch. Raises: ModelUnavailable."""
         clock = Stopwatch(len(view))
         proposed = clock.timed("sources", lambda: [turns.propose(view) for turns in self.sources])
-        merged = clock.timed("merge", lambda: view.ruling.bring(self._merged(proposed, len(view)), view.statistics))
+        merged = clock.timed("merge", lambda: view.ruling.bring(self.merged(proposed, len(view)), view.statistics))
         left = clock.timed("filters", lambda: self._filtered(view, merged))
         every = clock.timed("features", lambda: candidate_features(
             view.table, view.statistics, view.profiles, view.nows_ms, left.rows))  # fmt: skip
@@ -82,18 +82,29 @@ class Pipeline(NamedTuple):
         scores = clock.timed("scorer", lambda: self.scorer.score(view, kept.rows, features))
         finite, there = np.isfinite(scores.values), np.asarray(kept.rows >= 0)
         values = np.where(finite & there, scores.values, -np.inf)
-        selection = clock.timed("selector", lambda: Ruled(self.selector).select(view, kept.rows, values, size))
+        selection = clock.timed("selector", lambda: self.final_selector.select(view, kept.rows, values, size))
         reasons = clock.timed("reasons", lambda: self._reasons(view, kept, selection))
         failed = np.asarray(there.any(axis=1) & ~(finite & there).any(axis=1))
         non_finite = int(np.count_nonzero(there & ~finite))
         return Ranked(kept, scores, selection, reasons, failed, non_finite, tuple(clock.timings))
 
-    def _merged(self, proposed: list[Rows], shoppers: int) -> Merged:
+    @property
+    def every_filter(self) -> tuple[Filter, ...]:
+        """What takes candidates out, the merchandiser's rules first."""
+        return (Hidden(), *self.filters)
+
+    @property
+    def final_selector(self) -> Selector:
+        """What makes the slate: the selector under the merchandiser's rules."""
+        return Ruled(self.selector)
+
+    def merged(self, proposed: list[Rows], shoppers: int) -> Merged:
+        """What the sources proposed to so many shoppers, as one list each, by turns."""
         nothing = np.full((shoppers, 0), NO_ROW, np.int32)  # a surface whose only source needs a bundle
         return merge(proposed or [nothing], [turns.share for turns in self.sources])
 
     def _filtered(self, view: View, merged: Merged) -> Merged:
-        for each in (Hidden(), *self.filters):
+        for each in self.every_filter:
             merged = merged.keep(each.keep(view, merged.rows))
         return merged.first(self.considered)
 

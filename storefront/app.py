@@ -16,8 +16,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from swagger_ui_bundle import swagger_ui_path
 
 from contracts.api import Health
+from contracts.settings import ApiSettings
 from storefront.endpoint import JSON
 from storefront.openapi import document
 from storefront.problems import problem
@@ -61,9 +63,16 @@ def _routes(window: Window) -> Sequence[BaseRoute]:
         Route("/openapi.json", openapi), Route("/metrics", _metrics),
         Route("/health/live", _live), Route("/health/ready", _ready),
     ]  # fmt: skip
-    if window.settings.api.demo_shop:
-        routes += [Route("/shop/keys.json", _keys), Mount("/", StaticFiles(directory=PAGES, html=True))]
-    return routes
+    return routes + _pages(window.settings.api)
+
+
+def _pages(settings: ApiSettings) -> list[BaseRoute]:
+    """The operator's view and the page to try the API; the demo's shop only where it is asked for."""
+    if not (settings.pages or settings.demo_shop):
+        return []
+    shop = Route("/shop/keys.json", _keys) if settings.demo_shop else Mount("/shop", routes=[])
+    swagger = Mount("/docs/ui", StaticFiles(directory=str(swagger_ui_path)))
+    return [shop, swagger, Mount("/", StaticFiles(directory=PAGES, html=True))]
 
 
 def _middleware(window: Window) -> list[Middleware]:
@@ -105,7 +114,7 @@ async def _live(_: Request) -> Response:
 async def _ready(request: Request) -> Response:
     window: Window = request.app.state.window
     ready = window.ready and window.parts.progress.failure is None
-    away = window.board.now().away  # what is in memory is served all the same
+    away = window.board.away  # what is in memory is served all the same
     found = Health(status="ready", away=away) if ready else Health(status="not ready", away=("stream", *away))
     return Response(msgspec.json.encode(found), 200 if ready else 503, media_type=JSON)
 

@@ -84,6 +84,10 @@ class Hub:
         slates = self._of.get(user)
         return slates[-1].slate if slates else None
 
+    def of(self, user: UserId) -> tuple[Slate, ...]:
+        """A shopper's last slates, newest first."""
+        return tuple(each.slate for each in reversed(self._of.get(user, ())) if each.slate is not None)
+
     def by_id(self, recommendation: RecommendationId) -> Slate | None:
         """A slate that was seen lately."""
         return self._by_id.get(recommendation)

@@ -41,7 +41,7 @@ async def recommend(window: Window, user: UserId, query: RecommendationsQuery) -
         return await _without_profile(window, user, query, surface)
     if plain and (slate := fresh(window, user, max(offset, profile.answered))) is not None:
         return answer(window, slate, current=has(profile, offset), computed=False)
-    slate = await window.slate(ask_of(window, profile, query, surface))
+    slate = await _computed(window, profile, query, surface)
     return answer(window, slate, current=has(profile, offset), computed=True)
 
 
@@ -52,7 +52,7 @@ async def _without_profile(
     slate = fresh(window, user, -1) if _plain(query) else None
     computed = slate is None
     if slate is None:
-        slate = await window.slate(ask_of(window, Profile(user), query, surface))
+        slate = await _computed(window, Profile(user), query, surface)
     return answer(window, replace(slate, degraded=STORE_AWAY), current=not query.after, computed=computed)
 
 
@@ -119,9 +119,33 @@ def ask_of(window: Window, profile: Profile, query: RecommendationsQuery, surfac
         topic=physical(window.settings.kafka, CLICKSTREAM), partition=window.partition(profile.user_id),
         offset=profile.answered, time_ms=now_ms,
     )  # fmt: skip
-    items = (_item_of(window, query),) if surface.page == "item" else ids(query.items)
-    shown = on_the_page(profile, surface, items, now_ms)
+    shown = _shown(window, profile, query, surface, now_ms)
     return Ask(shown, trigger, surface.name, query.limit, wish_of(query))
+
+
+async def _computed(window: Window, profile: Profile, query: RecommendationsQuery, surface: Surface) -> Slate:
+    """A slate made now; what was asked for is kept, so that it can be made again. Raises: Overloaded."""
+    slate = await window.slate(ask_of(window, profile, query, surface))
+    window.queries.put(slate.recommendation_id, replace(query, user_id=None, after=""))
+    return slate
+
+
+def asked_again(window: Window, slate: Slate, profile: Profile) -> Ask:
+    """The ask that a slate answered, with another profile: as the stream asks, or as the page asked.
+
+    Raises: Unacceptable, Missing, where the page's item is gone since.
+    """
+    query = window.queries.get(slate.recommendation_id)
+    if query is None:
+        return Ask(profile, slate.trigger, slate.surface)
+    shown = _shown(window, profile, query, _surface_of(window, query), slate.trigger.time_ms)
+    return Ask(shown, slate.trigger, slate.surface, query.limit, wish_of(query))
+
+
+def _shown(window: Window, profile: Profile, query: RecommendationsQuery, surface: Surface, now_ms: int) -> Profile:
+    """The profile with what stands on the page. Raises: Unacceptable, Missing."""
+    items = (_item_of(window, query),) if surface.page == "item" else ids(query.items)
+    return on_the_page(profile, surface, items, now_ms)
 
 
 def _item_of(window: Window, query: RecommendationsQuery) -> ItemId:

@@ -6,8 +6,6 @@ from contracts.api import (
     EventsAnswer,
     ItemList,
     ItemsQuery,
-    Letters,
-    Operator,
     ProfileAnswer,
     Recommendations,
     RecommendationsQuery,
@@ -19,6 +17,19 @@ from contracts.api import (
     WhyQuery,
 )
 from contracts.messages import CatalogueItem
+from contracts.operator_api import (
+    ItemQuery,
+    ItemView,
+    LetterQuery,
+    Letters,
+    LettersQuery,
+    OpenLetter,
+    Operator,
+    Redriven,
+    RedriveWish,
+    ShopperQuery,
+    ShopperView,
+)
 from contracts.rules import Rule
 from contracts.rules_api import DryRun, RuleList, RuleSaved, RuleState
 from storefront.access import Role
@@ -64,5 +75,13 @@ ENDPOINTS = (
              status=202, also=(404,)),
     Endpoint("GET", "/v1/operator", operator.get_operator, "How it goes.", Operator, (Role.OPERATOR,)),
     Endpoint("GET", "/v1/operator/dead-letters", operator.get_dead_letters, "What could not be processed.", Letters,
-             (Role.OPERATOR,)),
+             (Role.OPERATOR,), query=LettersQuery),
+    Endpoint("GET", "/v1/operator/dead-letters/one", operator.get_dead_letter, "One letter whole.", OpenLetter,
+             (Role.OPERATOR,), query=LetterQuery, also=(404,)),
+    Endpoint("POST", "/v1/operator/dead-letters/redrive", operator.post_redrive, "Send letters back.", Redriven,
+             (Role.OPERATOR,), body=RedriveWish, status=202, also=(404, 409)),
+    Endpoint("GET", "/v1/operator/shopper", operator.get_shopper, "Any shopper.", ShopperView,
+             (Role.OPERATOR,), query=ShopperQuery),
+    Endpoint("GET", "/v1/operator/item", operator.get_item_view, "Any item: who sees it, why not.", ItemView,
+             (Role.OPERATOR,), query=ItemQuery),
 )  # fmt: skip

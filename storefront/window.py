@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from contracts.events import ItemId, UserId
+from contracts.api import RecommendationsQuery
+from contracts.events import ItemId, RecommendationId, UserId
 from contracts.messages import CatalogueItem, Slate
 from contracts.metrics import Metrics
 from contracts.profile import Profile
@@ -14,10 +15,14 @@ from storefront.access import Access, Keyring
 from storefront.asked import Asked
 from storefront.batcher import Batcher
 from storefront.board import Board
+from storefront.clickstream import Clickstream
 from storefront.encoded import Encoded
 from storefront.hub import Hub
+from storefront.ledger import Ledger
 from storefront.letters import LastLetters
 from storefront.limits import Limits
+from storefront.past import Reader
+from storefront.recent import Recent
 from streams.engine_room import EngineRoom
 from streams.follower import Follower
 from streams.names import partition_of
@@ -59,11 +64,14 @@ class Window:
         self._profiles = Batcher("profiles", parts.store.load, PROFILES_AT_ONCE, *waits)
         self._slates = Batcher("slates", parts.engine.recommend, SLATES_AT_ONCE, *waits)
         self._sends = Batcher("the log", self._send_all, SENDS_AT_ONCE, *waits)
-        self.board = Board(parts.settings, parts.store, parts.hub, parts.engine)
+        ledger = Ledger(parts.hub.by_id) if api.click_rates else None
+        self._clicks = Clickstream(parts.settings, ledger, parts.progress) if ledger is not None else None
+        self.board = Board(parts.settings, parts.store, parts.hub, parts.engine, ledger)
         self.asked = Asked()
         self.hub.on_forget(self.asked.forget)
         self.rehearsing = asyncio.Lock()
-        self.letters = LastLetters(parts.settings.kafka)
+        self.letters, self.past = LastLetters(parts.settings), Reader(parts.settings.kafka)
+        self.queries: Recent[RecommendationId, RecommendationsQuery] = Recent(api.slates)
         self.encoded = Encoded(parts.engine.item)
         self._board: asyncio.Task[None] | None = None
         self.ready = False
@@ -77,6 +85,8 @@ class Window:
         await p.rules.start()
         await p.shared.start()
         await p.hub.start()
+        if self._clicks is not None:
+            await self._clicks.start()
         self._board = p.progress.watch(self.board.run(), "board")
         self.ready = True
 
@@ -86,6 +96,8 @@ class Window:
         if self._board is not None:
             self._board.cancel()
             await asyncio.wait({self._board})
+        if self._clicks is not None:
+            await self._clicks.stop()
         await p.hub.stop()
         await p.shared.stop()
         await p.rules.stop()

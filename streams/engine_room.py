@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from contracts.events import ItemId
+from contracts.events import BundleDigest, ItemId
 from contracts.messages import CatalogueItem, Embedding, Slate
 from contracts.surfaces import Surfaces
 from inference.ask import Ask
@@ -43,6 +43,15 @@ class EngineRoom:
     def rules_turned_ms(self, now_ms: int) -> int:
         """When the rules in force last changed, from any thread: a book's order is replaced, never changed."""
         return self._engine.rules.turned_ms(now_ms)
+
+    def coverage(self) -> tuple[int, int, int]:
+        """Items there are, that can be bought, and that have a vector, from any thread."""
+        table = self._engine.table
+        return table.count, int(table.available.sum()), int(table.has_vector.sum())
+
+    def model_name(self, bundle: BundleDigest) -> str:
+        """What the bundle in service is called; "" where it is another one."""
+        return self._engine.model_name if self._engine.bundle_digest == bundle else ""
 
     async def recommend(self, asks: Sequence[Ask], degraded: str | None = None) -> list[Slate]:
         """One slate for each ask."""

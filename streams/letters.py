@@ -8,7 +8,7 @@ from typing import Any
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from contracts.errors import BrokerUnavailable, TopicsRefused
+from contracts.errors import BrokerUnavailable, Missing, TopicsRefused
 from contracts.messages import DeadLetter
 from contracts.settings import Settings
 from contracts.topics import CATALOGUE, CLICKSTREAM, DEAD_LETTERS
@@ -36,7 +36,7 @@ def read_letters(settings: Settings, limit: int) -> list[tuple[str, DeadLetter]]
 
 
 def read_letter(settings: Settings, at: str) -> DeadLetter:
-    """One letter by its PARTITION/OFFSET. Raises: TopicsRefused where there is none."""
+    """One letter by its PARTITION/OFFSET. Raises: Missing where there is none, TopicsRefused."""
     number, _, offset = at.partition("/")
     if not (number.isdecimal() and offset.isdecimal()):
         raise TopicsRefused(f"{at!r} is not PARTITION/OFFSET, as `daogou dead-letters list` shows them")
@@ -46,7 +46,7 @@ def read_letter(settings: Settings, at: str) -> DeadLetter:
         there = part in parts and consumer.beginning_offsets([part])[part] <= begin < consumer.end_offsets([part])[part]
         found = _records(settings, consumer, part, begin, end) if there else []
     if not found:
-        raise TopicsRefused(f"{part.topic} has nothing at {at}")
+        raise Missing(f"{part.topic} has nothing at {at}")
     return decode_letter(found[0])
 
 
@@ -81,8 +81,8 @@ def _records(settings: Settings, consumer: KafkaConsumer, part: TopicPartition, 
     return [record for record in records if record.offset < end]
 
 
-async def send_back(settings: Settings, letters: Sequence[DeadLetter]) -> None:
-    """Produce each letter's key, value and headers to the topic that it came from.
+def returned(settings: Settings, letters: Sequence[DeadLetter]) -> list[Outgoing]:
+    """Each letter's key, value and headers for the topic that it came from.
 
     Raises:
         TopicsRefused: a letter says that it came from elsewhere than the topics that we read; none is sent then.
@@ -91,10 +91,15 @@ async def send_back(settings: Settings, letters: Sequence[DeadLetter]) -> None:
     for letter in letters:
         if letter.topic not in ours:
             raise TopicsRefused(f"a letter from {letter.topic!r} is not sent back: only from {', '.join(sorted(ours))}")
-    producer = Producer(settings.kafka)
+    return list(map(_returned, letters))
+
+
+async def send_back(settings: Settings, letters: Sequence[DeadLetter]) -> None:
+    """Produce letters to where they came from. Raises: TopicsRefused, as ``returned``; BrokerUnavailable."""
+    records, producer = returned(settings, letters), Producer(settings.kafka)
     await producer.start()
     try:
-        await producer.send([_returned(letter) for letter in letters])
+        await producer.send(records)
     finally:
         await producer.stop()
 

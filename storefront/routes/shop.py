@@ -2,16 +2,17 @@
 
 from time import time
 
-from contracts.api import Accepted, Categories, Category, Counted, ItemList, Met, ProfileAnswer, ScoredItem
+from contracts.api import Accepted, Categories, Category, ItemList, ProfileAnswer, ScoredItem
 from contracts.codec import encode_json
 from contracts.errors import Missing, Reason, Unacceptable
-from contracts.events import ItemId, Kind
+from contracts.events import ItemId
 from contracts.messages import CatalogueItem
 from contracts.profile import Profile
 from contracts.topics import CATALOGUE, CLICKSTREAM
 from inference.browse import Found
 from storefront.access import whose
 from storefront.endpoint import Call
+from storefront.known import profile_answer
 from storefront.token import token_of
 from streams.names import physical
 from streams.producer import Outgoing
@@ -50,21 +51,7 @@ async def get_search(call: Call) -> ItemList:
 async def get_profile(call: Call) -> ProfileAnswer:
     """Everything that is known of a shopper."""
     user = whose(call.caller, call.query.user_id)
-    profile = await call.window.profile(user) or Profile(user)
-    past = zip(profile.history.items, profile.history.kinds, profile.history.times_ms, strict=True)
-    return ProfileAnswer(
-        user_id=user, version=profile.version,
-        counts=tuple(
-            Counted(kind=Kind(number).name.lower(), count=count) for number, count in enumerate(profile.counts) if count
-        ),
-        history=tuple(
-            Met(item_id=item, title=_title(call, item), kind=Kind(kind).name.lower(), time_ms=at)
-            for item, kind, at in reversed(list(past))
-        ),
-        cart=profile.cart, bought=profile.bought.items, hidden=profile.hidden, queries=profile.queries,
-        orders=profile.loyalty.orders, spent=profile.loyalty.spent, consent=profile.consent,
-        erased_ms=profile.erased_ms,
-    )  # fmt: skip
+    return profile_answer(call.window, await call.window.profile(user) or Profile(user))
 
 
 async def delete_profile(call: Call) -> Accepted:
@@ -102,11 +89,6 @@ def _known(call: Call, item_id: str) -> CatalogueItem:
     if item is None:
         raise Missing(f"there is no item {item_id!r} in the catalogue")
     return item
-
-
-def _title(call: Call, item_id: ItemId) -> str:
-    item = call.window.item(item_id)
-    return item.title if item is not None else ""
 
 
 def _list(found: list[Found]) -> ItemList:

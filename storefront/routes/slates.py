@@ -7,9 +7,9 @@ from msgspec.structs import replace
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 
-from contracts.api import Recommendations, Share, Why, WhyItem
+from contracts.api import Recommendations, Share, Why, WhyItem, WhyQuery
 from contracts.errors import Missing, Reason, Unreadable
-from contracts.events import RecommendationId, UserId
+from contracts.events import EventId, RecommendationId, UserId
 from contracts.features import FEATURES
 from contracts.messages import RuleEffect, Slate, SlateItem
 from contracts.profile import History, Profile
@@ -20,6 +20,7 @@ from storefront.access import whose
 from storefront.endpoint import Call
 from storefront.recommending import answer, recommend
 from storefront.window import Window
+from storefront.without import WithoutIt, without_event
 
 HEARTBEAT_SECONDS = 15
 READING_SECONDS = 30
@@ -62,7 +63,7 @@ async def _slates(window: Window, user: UserId, after: int | None) -> AsyncItera
 
 
 async def get_why(call: Call) -> Why:
-    """A slate's receipt in words; each feature's share; and the slate without an item that the shopper met."""
+    """A slate's receipt in words; each feature's share; and the slate without an item or an event of the shopper's."""
     slate = call.window.hub.by_id(RecommendationId(call.path["recommendation_id"]))
     if slate is None or (call.caller.user is not None and slate.user_id != call.caller.user):
         raise Missing("no such slate was seen lately; receipts of the last minutes are kept")
@@ -70,16 +71,28 @@ async def get_why(call: Call) -> Why:
     ask = Ask(profile, slate.trigger, slate.surface, max(1, len(slate.items)))
     shown = [slot.item_id for slot in slate.items]
     found = await call.window.parts.engine.ask(lambda engine: engine.account(ask, shown))
-    without = await _without(call.window, ask, call.query.without) if call.query.without else ()
-    others = tuple(slot.item_id for slot in without)
+    account = await _otherwise(call, slate, ask)
+    before = tuple(slot.item_id for slot in account.again) or tuple(shown)
+    others = tuple(slot.item_id for slot in account.without)
     return Why(
         recommendation_id=slate.recommendation_id,
-        words=_words(call.window, slate),
+        words=(*_words(call.window, slate), *account.words),
         items=tuple(map(_why, slate.items, found)),
-        without=without,
-        gone=tuple(item for item in shown if without and item not in others),
-        come=tuple(item for item in others if item not in shown),
+        again=account.again,
+        without=account.without,
+        gone=tuple(item for item in before if others and item not in others),
+        come=tuple(item for item in others if item not in before),
     )
+
+
+async def _otherwise(call: Call, slate: Slate, ask: Ask) -> WithoutIt:
+    """What was asked about: the slate without an item, without an event, or nothing."""
+    query: WhyQuery = call.query
+    if query.without and query.without_event:
+        raise Unreadable(Reason.INVALID_FIELD, "without and without_event: ask for one of them at a time")
+    if query.without_event:
+        return await without_event(call.window, slate, EventId(query.without_event))
+    return WithoutIt((), await _without(call.window, ask, query.without) if query.without else (), ())
 
 
 async def _without(window: Window, ask: Ask, item: str) -> tuple[SlateItem, ...]:

@@ -12,6 +12,7 @@ from playwright.async_api import Browser, Page, async_playwright
 from contracts.settings import Settings
 from launch.shop.shop import Shop
 from launch.wiring import find_bundle
+from tests.e2e.operator_page import the_operator, trying
 from tests.serving import Served, serving
 
 FLAGS = (
@@ -30,18 +31,28 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @asynccontextmanager
-async def open_shop(served: Served) -> AsyncIterator[Page]:
-    """The shop's page, and that nothing on it is refused or goes elsewhere."""
+async def open_page(served: Served) -> AsyncIterator[Page]:
+    """A page, and that nothing on it is refused or goes elsewhere."""
     wrong: list[str] = []
     async with browser() as running:
         page = await running.new_page(viewport={"width": 1280, "height": 860}, reduced_motion="reduce")
         page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("request", lambda request: None if request.url.startswith(served.url) else wrong.append(request.url))
+        page.on("request", lambda request: None if ours(served, request.url) else wrong.append(request.url))
+        yield page
+        assert wrong == []
+
+
+def ours(served: Served, url: str) -> bool:
+    return url.startswith((served.url, "data:image/", "blob:"))
+
+
+@asynccontextmanager
+async def open_shop(served: Served) -> AsyncIterator[Page]:
+    async with open_page(served) as page:
         await page.goto(f"{served.url}/shop/")
         await page.wait_for_selector("body[data-ready]")
         yield page
-        assert wrong == []
 
 
 @pytest.fixture
@@ -85,7 +96,9 @@ async def test_a_visit(open_for_visitors: Settings, tmp_path: Path) -> None:
             await page.get_by_role("button", name="Forget all of it").click()
             await page.wait_for_function("() => document.querySelectorAll('#history li').length === 0")
             await on_a_phone_by_keyboard(page)
-        await the_operator(served, pictures)
+        async with open_page(served) as page:
+            await the_operator(page, served, pictures)
+            await trying(page, served, pictures)
 
 
 async def on_a_phone_by_keyboard(page: Page) -> None:
@@ -98,19 +111,3 @@ async def on_a_phone_by_keyboard(page: Page) -> None:
     await page.keyboard.press("Enter")
     await page.wait_for_function("old => document.querySelector('#slate .grid').dataset.slate !== old", arg=before)
     assert await page.evaluate("document.activeElement !== document.body")
-
-
-async def the_operator(served: Served, pictures: Path) -> None:
-    fresh = served.window.parts.fresh
-    assert fresh is not None
-    await served.window.board.look()
-    async with browser() as running:
-        page = await running.new_page(viewport={"width": 1280, "height": 860})
-        await page.goto(f"{served.url}/operator/#{fresh.operator}")
-        await page.wait_for_selector("body[data-ready]")
-        await page.wait_for_function("() => document.querySelectorAll('#partitions tbody tr').length === 3")
-        assert await page.inner_text("#state") == "all parts answer"
-        await page.fill("#who", "p0000")
-        await page.keyboard.press("Enter")
-        await page.wait_for_function("() => document.querySelector('#looked').textContent.includes('Petra Lune')")
-        await page.screenshot(path=pictures / "operator.png")

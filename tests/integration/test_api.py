@@ -231,10 +231,11 @@ async def test_the_operator_sees_how_it_goes_and_nobody_else_does(api: Served) -
         while not (letters := await letters_of(api, key)):  # noqa: ASYNC110  nobody tells
             await asyncio.sleep(0.1)
     assert (letters[0]["reason"], letters[0]["value"]) == ("not_json", "no event")
+    assert letters[0]["topic"] == topic
     await api.window.board.look()
     found = (await api.server.get("/v1/operator", headers=key)).json()
     assert sum(each["latest"] for each in found["partitions"]) == 2
-    assert found["items"] == 60
+    assert found["coverage"] == {"items": 60, "available": 60, "embedded": 60, "shown": 10}
     assert {each["cause"] for each in found["degraded"]} == {"no model"}
     assert "away" not in found
 
