@@ -56,6 +56,7 @@ async def _rehearsed(window: Window, ruled: Ruled) -> DryRun:
     pairs = await pairs_of(window, ruled, [each.ask for each in asked])
     now, size = int(time() * 1000), window.settings.engine.slate_size
     warnings = await room.ask(lambda engine: advice(engine.rules, ruled, now, size))
+    warnings += await room.ask(lambda engine: _of_surfaces(engine, ruled.rule))
     counts = await room.ask(lambda engine: counts_of(engine, ruled, now))
     return _report(window, asked, pairs, counts, [*warnings, *_of_pairs(pairs)])
 
@@ -65,7 +66,9 @@ async def last_asked(window: Window) -> list[Remembered]:
     slates = list(window.hub.latest)[-KEPT:]
     users = list(dict.fromkeys(slate.user_id for slate in slates))
     profiles = dict(zip(users, await window.profiles(users), strict=True))
-    return remembered(window.asked.last(), slates, [profiles[slate.user_id] for slate in slates])
+    found = remembered(window.asked.last(), slates, [profiles[slate.user_id] for slate in slates])
+    surfaces = await window.parts.engine.ask(lambda engine: engine.surfaces.names)
+    return [each for each in found if each.ask.surface in surfaces]  # of other surfaces may be what other workers have
 
 
 async def pairs_of(window: Window, ruled: Ruled, asks: Sequence[Ask]) -> list[Pair]:
@@ -101,6 +104,10 @@ def _report(
         moved_down=moved["down"], matches=counts[0], fails=counts[1], warnings=tuple(warnings),
         examples=tuple(_example(window, pair) for pair in changed[:EXAMPLES]),
     )  # fmt: skip
+
+
+def _of_surfaces(engine: Engine, rule: Rule) -> list[str]:
+    return [engine.surfaces.unknown(name) for name in rule.surfaces if engine.surfaces.get(name) is None]
 
 
 def _of_pairs(pairs: Sequence[Pair]) -> Iterator[str]:

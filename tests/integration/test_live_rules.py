@@ -199,6 +199,8 @@ async def test_what_is_refused_and_what_is_warned_of(api: Served) -> None:
     await streamed(api, "u", "i1")
     everything = (await api.server.post("/v1/rules/dry-run", json=rule(when="true"))).json()
     assert (everything["emptied"], everything["slates"], everything["matches"]) == (1, 1, 60)
+    nowhere = (await api.server.post("/v1/rules/dry-run", json=rule(surfaces=["attic"]))).json()
+    assert nowhere["warnings"][0].startswith("there is no surface 'attic'")
     assert everything["warnings"] == ["it hides every item: slates will be empty", "1 of 1 slates would be empty"]
     await put(api, rule(when="true"))
     await listed(api, "r")

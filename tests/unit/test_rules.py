@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from inference.rules.advice import advice
 from inference.rules.book import RuleBook
 from inference.rules.expression import FIELDS, Language
 from inference.rules.matcher import Matcher
+from storefront.asked import KEPT, Asked, remembered
 
 STOCK = [item(n) for n in range(48)]
 TODAY = NOW_MS // DAY_MS
@@ -296,6 +298,25 @@ def warned(engine, *others, tried):
 )  # fmt: skip
 def test_what_a_merchandiser_is_warned_of(engine, others, tried, said):
     assert any(said in each for each in warned(engine, *others, tried=tried))
+
+
+def test_what_was_asked_is_kept_newest_first_and_a_forgotten_shopper_is_gone():
+    asked = Asked()
+    for number in range(KEPT + 5):
+        asked.note(ask(profile_after(PAST, f"u{number % 7}"), f"e{number}"))
+    assert len(asked.last()) == KEPT
+    asked.forget("u3")
+    assert {each.profile.user_id for each in asked.last()} == {f"u{n}" for n in range(7)} - {"u3"}
+    profile = profile_after(PAST, "s")
+    slate = msgspec.structs.replace(engine_with(None, STOCK).recommend([ask(profile)])[0], profile_version=2)
+    erased = msgspec.structs.replace(profile, erased_ms=NOW_MS)
+    for found, exact in (
+        (profile, [True]),
+        (msgspec.structs.replace(profile, version=9), [False]),
+        (erased, []),
+        (None, []),
+    ):
+        assert [each.exact for each in remembered([], [slate], [found])] == exact
 
 
 def test_rules_that_never_meet_are_in_no_conflict(engine):
