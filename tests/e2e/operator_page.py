@@ -42,6 +42,7 @@ async def the_operator(page: Page, served: Served, pictures: Path) -> None:
     assert "times (95%" in await page.inner_text("#ratio")
     assert await page.locator("#charts canvas").count() == 6
     await a_letter(page)
+    await a_rule(page)
     await look(page, "", "p0000", "Petra Lune")
     await look(page, "s1", "p0000", "For s1")
     await look(page, "never seen", "", "Nothing is known of this shopper")
@@ -66,6 +67,27 @@ async def a_letter(page: Page) -> None:
     await page.keyboard.press("Enter")
     await page.wait_for_function("() => document.querySelector('#redriven')?.textContent.startsWith('Sent 1 back')")
     await page.wait_for_function("() => document.querySelector('#letters tbody td:nth-child(4)')?.textContent === '2'")
+
+
+async def a_rule(page: Page) -> None:
+    """Refused with its place, tried on the last slates, saved, taken out again; by keyboard and mouse."""
+    await page.fill("#rule-rule_id", "no-toys")
+    await page.select_option("#rule-action", "hide")
+    await page.fill("#rule-when", f"colour == '{HOSTILE}'")
+    await page.get_by_role("button", name="Dry run").press("Enter")
+    await page.wait_for_function("() => document.querySelector('#rules-said').textContent.includes('column 1')")
+    await page.fill("#rule-when", "'Toys' in category")
+    await page.fill("#rule-note", HOSTILE)
+    await page.get_by_role("button", name="Dry run").press("Enter")
+    await page.wait_for_selector("#rule-changes")
+    assert "slates change" in await page.inner_text("#rule-changes")
+    await page.get_by_role("button", name="Save").press("Enter")
+    await page.wait_for_selector("#rules-list [data-rule='delete no-toys']")
+    assert "'Toys' in category" in await page.inner_text("#rules-list")
+    await page.get_by_role("button", name="edit no-toys").press("Enter")
+    assert await page.input_value("#rule-note") == HOSTILE
+    await page.get_by_role("button", name="delete no-toys").press("Enter")
+    await page.wait_for_function("() => document.querySelector('#rules-list').textContent === 'No rules yet.'")
 
 
 async def look(page: Page, shopper: str, item: str, said: str) -> None:

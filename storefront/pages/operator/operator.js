@@ -5,6 +5,7 @@ import { drawArms } from "./arms.js";
 import { drawCharts } from "./charts.js";
 import { startLetters } from "./letters.js";
 import { startLookup } from "./lookup.js";
+import { startRules } from "./rules.js";
 import { ago, rows, share, whole } from "./words.js";
 
 const EVERY_MS = 2000;
@@ -42,6 +43,7 @@ function draw(now) {
 
 const letters = startLetters(call);
 startLookup(call);
+const rules = startRules(call);
 
 async function turn(count) {
   if (state.key) {
@@ -49,7 +51,7 @@ async function turn(count) {
       draw(await call("/v1/operator"));
       document.body.dataset.ready = "true";
     } catch (error) { byId("state").replaceChildren(el("span", { class: "away" }, error.message)); }
-    if (count % 3 === 0) await letters.refresh();
+    if (count % 3 === 0) await Promise.all([letters.refresh(), rules.refresh()]);
   }
   setTimeout(() => turn(count + 1), EVERY_MS);
 }
