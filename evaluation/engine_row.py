@@ -14,6 +14,7 @@ from contracts.messages import CatalogueItem, Trigger
 from contracts.profile import Position, Profile, apply
 from contracts.settings import EngineSettings, ModelSettings
 from contracts.statistics import Increments
+from contracts.surfaces import HOME, Surfaces
 from evaluation.metrics import Ranks
 from evaluation.sequences import ItemRow, Log
 from inference.ask import Ask
@@ -31,6 +32,7 @@ class Served:
     """``inference/engine.py`` over a set, having learned the pasts as a worker does. ``bundle`` None: no model.
 
     ``new`` [items]: which the catalogue says were added today, as a shop would; None: it says of none.
+    ``surfaces`` None: the shipped ones.
     """
 
     def __init__(
@@ -41,12 +43,13 @@ class Served:
         settings: EngineSettings | None = None,
         step: Step = lambda what, done, of: None,
         new: NDArray[np.bool_] | None = None,
+        surfaces: Surfaces | None = None,
     ) -> None:
         told = "" if new is None else ", told what is new"
         self.name = (f"daogou, bundle {bundle.manifest.name}" if bundle else "daogou, no model") + told
         self._ids, self._type, self._step = log.items, log.event_type, step
         self._number = {ItemId(item): number for number, item in enumerate(log.items)}
-        self._engine = Engine(bundle, settings or EngineSettings(), ModelSettings())
+        self._engine = Engine(bundle, settings or EngineSettings(), ModelSettings(), surfaces=surfaces)
         fresh = np.zeros(len(log.items), bool) if new is None else new
         for item, row, is_new in zip(log.items, log.rows, fresh.tolist(), strict=True):
             self._engine.upsert(replace(_item(item, row), added_ms=UNTIMED_MS if is_new else None))
@@ -78,23 +81,23 @@ class Served:
             row = EventRow(event_type=self._type, user_id=_user(number), item_id=self._ids[item], seq=place)
             yield Position("", 0, place), row_to_event(msgspec.json.encode(row), place)
 
-    def lists(self, size: int, asked: Sequence[int]) -> NDArray[np.int32]:
+    def lists(self, size: int, asked: Sequence[int], surface: str = HOME) -> NDArray[np.int32]:
         """[asked, size]: the items of each shopper's slate, best first, -1 where there are no more. Seen ones are out.
 
-        ``asked`` are numbers into the pasts.
+        ``asked`` are numbers into the pasts. Raises: Missing, for a surface that there is not.
         """
         found = np.full((len(asked), size), NOWHERE, np.int32)
         for start in range(0, len(asked), BATCH):
             self._step("shoppers answered", start, len(asked))
             some = asked[start : start + BATCH]
-            slates = self._engine.recommend([self._ask(shopper, size) for shopper in some])
+            slates = self._engine.recommend([self._ask(shopper, size, surface) for shopper in some])
             for place, (shopper, slate) in enumerate(zip(some, slates, strict=True), start):
                 seen = set(self._pasts[shopper].tolist())
                 fresh = [n for n in (self._number[ItemId(each.item_id)] for each in slate.items) if n not in seen]
                 found[place, : len(fresh[:size])] = fresh[:size]
         return found
 
-    def _ask(self, number: int, size: int) -> Ask:
+    def _ask(self, number: int, size: int, surface: str) -> Ask:
         """Asked for a little more than ``size``, for what the shopper has seen and the engine would show again."""
         length = len(self._pasts[number])
         trigger = Trigger(
@@ -104,7 +107,7 @@ class Served:
             offset=length,
             time_ms=UNTIMED_MS + length * UNTIMED_STEP_MS,
         )
-        return Ask(self._profiles[number], trigger, limit=min(200, size + length))
+        return Ask(self._profiles[number], trigger, surface, limit=min(200, size + length))
 
 
 def _user(number: int) -> UserId:

@@ -36,9 +36,11 @@ class Shopper(NamedTuple):
 
 
 class CrossFit:
-    """Examples of a whole log, fold by fold."""
+    """Examples of a whole log, fold by fold. ``one_in``: of so many shoppers one is asked; all of them are counted."""
 
-    def __init__(self, lists: Lists, events: Sequence[AnyEvent], check_share: float, seed: int) -> None:
+    def __init__(
+        self, lists: Lists, events: Sequence[AnyEvent], check_share: float, seed: int, one_in: int = 1
+    ) -> None:
         self._lists, self._heads = lists, heads_of(events)
         by_user: defaultdict[UserId, list[AnyEvent]] = defaultdict(list)
         for event in events:
@@ -49,7 +51,7 @@ class CrossFit:
         checks = max(1, round(len(walks) * check_share))
         shoppers = [Shopper(walks[at], place < checks) for place, at in enumerate(order.tolist())]
         self._folds = [shoppers[fold::FOLDS] for fold in range(FOLDS)]
-        self._seed = seed
+        self._seed, self._one_in = seed, one_in
         self.seen = 0  # events so far
 
     def run(self) -> Iterator[tuple[bool, Examples]]:
@@ -62,7 +64,7 @@ class CrossFit:
                 self._lists.statistics = Statistics(empty.table, empty.decay)
                 put(self._lists.statistics, others, new)
                 some = [shopper for shopper in fold if shopper.check == check]
-                yield from ((check, batch) for batch in self._batches(some))
+                yield from ((check, batch) for batch in self._batches(some[:: self._one_in]))
 
     def _new(self, fold: int) -> Set[ItemId]:
         """The items that are new to a fold; to each other ones."""

@@ -81,7 +81,7 @@ class Fitting:
         self._plan = plan
         self.vectors = Vectors(text, plan.ranker.delta_dim)
         self.ranker = Ranker(plan.ranker, text.shape[1] + plan.ranker.delta_dim)
-        _standardise(self.ranker, learn)
+        standardise(self.ranker, learn)
         self._model = nn.ModuleDict({"ranker": self.ranker, "vectors": self.vectors})
         plain = self.ranker.plain_parameters()
         taught = {id(parameter) for parameter in plain}
@@ -190,7 +190,7 @@ def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def _standardise(ranker: Ranker, learn: Sequence[Examples]) -> None:
+def standardise(ranker: Ranker, learn: Sequence[Examples]) -> None:
     """Means and deviations of the features, from chunks over the whole time."""
     some = [learn[at] for at in range(0, len(learn), -(-len(learn) // SAMPLED_CHUNKS))]
     known = np.concatenate([batch.features[batch.candidates >= 0] for batch in some])
