@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from itertools import cycle
 from subprocess import PIPE
 from time import perf_counter
+from typing import cast
 
 import msgspec
 import numpy as np
@@ -60,8 +61,7 @@ class Caller(asyncio.Protocol):
         self._run, self._buffer, self._due = run, bytearray(), 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.WriteTransport, transport)
 
     def ask(self, request: bytes, due: float) -> None:
         """Send one."""
@@ -81,7 +81,7 @@ class Caller(asyncio.Protocol):
             self._run.answered(self, status, computed, perf_counter() - self._due)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._run.answered(None, 0, False, perf_counter() - self._due)
+        self._run.lost(self, perf_counter() - self._due)
 
 
 class Run:
@@ -90,7 +90,8 @@ class Run:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._requests: Iterator[bytes] = cycle([request_of(plan, path) for path in plan.paths])
-        self._free: list[Caller] = []
+        self._free: deque[Caller] = deque()  # taken in turn, so that none is idle so long that it is closed
+        self._opening: set[asyncio.Task[None]] = set()
         self._waiting: deque[float] = deque()
         self._took: list[float] = []
         self._late: list[float] = []
@@ -100,20 +101,24 @@ class Run:
 
     async def measure(self) -> Measured:
         """Raises: OSError, where nobody listens."""
-        loop, plan = asyncio.get_running_loop(), self._plan
+        plan = self._plan
         for _ in range(plan.connections):
-            _, caller = await loop.create_connection(lambda: Caller(self), plan.host, plan.port)
-            self._free.append(caller)
+            await self._connect()
         began = perf_counter()
         self._ends = began + plan.seconds
         await (self._open(began) if plan.rate else self._closed())
         await asyncio.wait_for(self._over.wait(), PATIENCE_SECONDS + plan.seconds)
         return self._measured(perf_counter() - began)
 
+    async def _connect(self) -> None:
+        loop = asyncio.get_running_loop()
+        _, caller = await loop.create_connection(lambda: Caller(self), self._plan.host, self._plan.port)
+        self._take(caller)
+
     async def _closed(self) -> None:
         self._left = len(self._free)
-        for caller in self._free:
-            caller.ask(next(self._requests), perf_counter())
+        while self._free:
+            self._free.popleft().ask(next(self._requests), perf_counter())
 
     async def _open(self, began: float) -> None:
         rng, plan = np.random.default_rng(0), self._plan
@@ -129,25 +134,43 @@ class Run:
 
     def _ask(self, due: float) -> None:
         if self._free:
-            self._free.pop().ask(next(self._requests), due)
+            self._free.popleft().ask(next(self._requests), due)
         else:
             self._waiting.append(due)
 
-    def answered(self, caller: Caller | None, status: int, computed: bool, took: float) -> None:
-        """An answer, or a connection that ended (None)."""
-        if self._over.is_set():
-            return
+    def answered(self, caller: Caller, status: int, computed: bool, took: float) -> None:
+        """An answer."""
         self._statuses[status] += 1
         self._computed += computed
         self._took.append(took)
-        if caller is not None and not self._plan.rate and perf_counter() < self._ends:
+        if not self._plan.rate and perf_counter() < self._ends:
             caller.ask(next(self._requests), perf_counter())
             return
-        self._left -= 1
-        if caller is not None and self._waiting:
+        self._done()
+        self._take(caller)
+
+    def lost(self, caller: Caller, took: float) -> None:
+        """A connection that ended: idle, or instead of an answer, which counts as status 0. Another one is opened."""
+        if self._over.is_set():
+            return
+        if caller in self._free:
+            self._free.remove(caller)
+        else:
+            self._statuses[0] += 1
+            self._took.append(took)
+            self._done()
+        task = asyncio.ensure_future(self._connect())
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+
+    def _take(self, caller: Caller) -> None:
+        if self._waiting:
             caller.ask(next(self._requests), self._waiting.popleft())
-        elif caller is not None:
+        else:
             self._free.append(caller)
+
+    def _done(self) -> None:
+        self._left -= 1
         if self._left <= 0:
             self._over.set()
 

@@ -1,0 +1,87 @@
+"""Whatever the OpenAPI document allows, and what it does not: no server error, no answer that is not described.
+
+    python -m benchmarks.contract            writes docs/benchmarks/contract.json (5,000 requests or more, some minutes)
+    python -m benchmarks.contract 300        so many requests of each operation
+
+schemathesis draws requests from the document that the running server gives of itself, right ones and wrong ones, and
+holds each answer against it: its status, its content type, its body. A Kafka, a Valkey, a worker and `daogou serve` of
+their own; the event stream is left out, since it does not end.
+"""
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from msgspec import Struct
+
+from benchmarks.report import save
+from contracts.errors import EnvironmentRefused
+from contracts.settings import Settings, load_settings
+from launch.catalogue_files import put_items
+from launch.demo.fleet import Fleet
+from launch.demo.front import Front
+from launch.embedded.cluster import Cluster
+from launch.shop.shop import Shop
+from streams.admin import create_topics
+
+CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+CASES = 130
+LEAST = 5_000
+
+
+class Asked(Struct, frozen=True):
+    """What came of a run. ``said``: schemathesis' own words, with every failure and how to have it again."""
+
+    requests: int
+    operations: int
+    failures: int
+    said: str
+
+
+async def ask(url: str, key: str, cases: int) -> Asked:
+    """About so many requests of each operation of the API at ``url``, the same ones each time."""
+    with tempfile.TemporaryDirectory() as folder:
+        process = await asyncio.create_subprocess_exec(
+            str(Path(sys.executable).with_name("schemathesis")), "run", f"{url}/openapi.json",
+            "--header", f"Authorization: Bearer {key}", "--checks", CHECKS, "--exclude-path", "/v1/stream",
+            "--phases", "coverage,fuzzing", "--max-examples", str(cases), "--seed", "0", "--generation-deterministic",
+            "--no-color", "--continue-on-failure", "--suppress-health-check", "all", "--request-timeout", "60",
+            cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, "COLUMNS": "200"},
+        )  # fmt: skip
+        said = (await process.communicate())[0].decode(errors="replace")
+    found = re.search(r"([\d,]+) generated", said)
+    requests = int(found[1].replace(",", "")) if found else 0
+    failed = re.search(r"([\d,]+) generated, ([\d,]+) found", said)
+    failures = int(failed[2].replace(",", "")) if failed else int(process.returncode != 0)
+    operations = re.search(r"Operations:\s+(\d+) selected", said)
+    return Asked(requests, int(operations[1]) if operations else 0, failures, said)
+
+
+async def run(front: Front, fleet: Fleet, settings: Settings, cases: int) -> Asked:
+    await put_items(settings.kafka, Shop.make(0).items)
+    await fleet.ready()
+    with front:
+        return await ask(front.shop.removesuffix("/shop/"), front.operator.rpartition("#")[2], cases)
+
+
+def main() -> None:
+    cases = int(sys.argv[1]) if len(sys.argv) > 1 else CASES
+    base = load_settings()
+    with Cluster.start(None, base.embedded, print) as cluster:
+        settings = load_settings(**cluster.overrides())
+        create_topics(settings.kafka)
+        with Fleet(1, cluster.bootstrap_servers, cluster.redis_url, cluster.folder) as fleet:
+            front = Front(8139, cluster.bootstrap_servers, cluster.redis_url, cluster.folder)
+            found = asyncio.run(run(front, fleet, settings, cases))
+    print(found.said[-8_000:])
+    if found.failures or found.requests < min(LEAST, cases):
+        raise EnvironmentRefused(f"{found.failures} failures in {found.requests:,} requests; see above")
+    print(save("contract", {"operations": found.operations, "requests": found.requests, "failures": found.failures}))
+
+
+if __name__ == "__main__":
+    main()
