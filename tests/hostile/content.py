@@ -137,4 +137,32 @@ def streams(keys: Keys) -> Iterator[Hostile]:
     yield Hostile("a stream without a key", Fate.REFUSED, request("GET", "/v1/stream"))
 
 
-FAMILIES = methods, bodies, events, queries, injections, streams
+def rules(keys: Keys) -> Iterator[Hostile]:
+    """Expressions of a merchandiser that are none, or would cost more than a shop has."""
+    refused, harmless = Fate.REFUSED, Fate.HARMLESS
+    expressions = {
+        "nothing": ("", refused), "half of one": ("price <", refused), "brackets": ("(" * 1_900, refused),
+        "negations": ("!" * 1_900 + "true", harmless), "a sum without end": ("1" + "+1" * 900 + " > price", harmless),
+        "a function of Python": ("__import__('os').system('id')", refused),
+        "a field that is none": ("secret == 1", refused),
+        "a class": ("item.__class__.__mro__", refused), "a number": ("1", harmless),
+        "2**64": ("price < 18446744073709551616", harmless),
+        "division by nothing": ("1 / 0 == 1", harmless), "a loop in a loop":
+            ("category.all(a, category.all(b, category.all(c, a == b)))", refused),
+        "a regular expression that explodes": ("title.matches('(a+)+$')", harmless),
+        "a NUL": ("title == '\0'", harmless),
+        "a surrogate": ("title == '\\ud800'", harmless), "2,001 characters": ("true" + " " * 2_000, refused),
+    }  # fmt: skip
+    for name, (when, fate) in expressions.items():
+        rule = json.dumps({"rule_id": "r", "action": "hide", "when": when}).encode()
+        yield Hostile(f"rehearse {name}", fate, request("POST", "/v1/rules/dry-run", keys.server, rule))
+        if fate is refused:
+            yield Hostile(f"save {name}", fate, request("PUT", "/v1/rules/r", keys.server, rule))
+    rule = b'{"rule_id": "r", "action": "hide", "when": "true"}'
+    for who, key in (("page", keys.page), ("visitor", keys.visitor)):
+        yield Hostile(f"a {who} hides everything", refused, request("PUT", "/v1/rules/r", key, rule))
+        yield Hostile(f"a {who} reads the rules", refused, request("GET", "/v1/rules", key))
+    yield Hostile("a rule of a path", refused, request("PUT", "/v1/rules/..%2f..%2fr", keys.server, rule))
+
+
+FAMILIES = methods, bodies, events, queries, injections, streams, rules

@@ -95,7 +95,11 @@ async def test_all_are_refused_or_harmless_and_none_is_in_a_log(
 
         async def one(case: Hostile) -> str | None:
             async with gate:
-                return verdict(case, await said_to(case, port))
+                said = await said_to(case, port)
+                while said and b" 503 " in said[:16] and b"retry-after" in said:  # one rehearsal at a time
+                    await asyncio.sleep(0.1)
+                    said = await said_to(case, port)
+                return verdict(case, said)
 
         wrong = [found for found in await asyncio.gather(*map(one, cases)) if found]
         assert not wrong, "\n".join(wrong)
