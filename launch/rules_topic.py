@@ -7,7 +7,6 @@ from time import time
 from msgspec import Struct
 
 from contracts.codec import encode_json
-from contracts.errors import BadInput
 from contracts.events import ItemId
 from contracts.items import ItemTable
 from contracts.rules import Action, Rule
@@ -20,7 +19,7 @@ from launch.catalogue_files import current_items
 from launch.topic_reader import read_to_end
 from streams.names import physical
 from streams.producer import Outgoing, Producer
-from streams.rules import read_rule, rule_id_of
+from streams.rules import take_rule
 
 
 class Kept(Struct, kw_only=True):
@@ -42,23 +41,13 @@ class Meant(Struct, kw_only=True):
 
 async def current_rules(settings: KafkaSettings) -> Kept:
     """The rules as the topic has them now, and those that no worker takes."""
-    kept, book = Kept(rules={}, refused={}), RuleBook(ItemTable(1))
-    async for record in read_to_end(settings, RULES):
-        rule_id = rule_id_of(record)
-        kept.rules.pop(rule_id, None)
-        kept.refused.pop(rule_id, None)
-        try:
-            if (rule := read_rule(record)) is not None:
-                book.compile(rule)
-                kept.rules[rule_id] = rule
-        except BadInput as error:
-            kept.refused[rule_id] = str(error)
-    return kept
+    book = await _book(settings)
+    return Kept(rules={each.rule.rule_id: each.rule for each in book.ordered}, refused=book.refused)
 
 
 async def save_rule(settings: KafkaSettings, rule: Rule) -> None:
     """Put a rule, once it is known to be one. Raises: Unacceptable, BrokerUnavailable."""
-    RuleBook(ItemTable(1)).compile(rule)
+    (await _book(settings)).admit(rule)
     async with _producer(settings) as producer:
         await producer.send([Outgoing(physical(settings, RULES), rule.rule_id.encode(), encode_json(rule))])
 
@@ -95,6 +84,13 @@ async def dry_run(settings: Settings, rule: Rule) -> DryRun:
     finally:
         with suppress(TimeoutError):
             await window.stop()
+
+
+async def _book(settings: KafkaSettings) -> RuleBook:
+    book = RuleBook(ItemTable(1))
+    async for record in read_to_end(settings, RULES):
+        take_rule(book, record)
+    return book
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ from launch.topic_reader import read_to_end
 from launch.wiring import build_engine
 from streams.follower import take_vectors
 from streams.names import partition_of, physical
-from streams.rules import put_rules
+from streams.rules import take_rule
 from streams.shared import put_changes
 from streams.store import ProfileKey, StatisticsStore, open_statistics, open_store
 
@@ -57,7 +57,7 @@ async def _informed_engine(settings: Settings) -> Engine:
     async for record in read_to_end(settings.kafka, EMBEDDINGS):
         take_vectors(engine, [record])
     async for record in read_to_end(settings.kafka, RULES):
-        put_rules(engine, [record])
+        take_rule(engine.rules, record)
     statistics = open_statistics(settings)
     try:
         await _learn_all(engine, statistics)

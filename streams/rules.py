@@ -4,7 +4,6 @@ A rule that cannot be is not lost: nothing is in force under its id, and the lis
 """
 
 import asyncio
-from collections.abc import Iterable
 from contextlib import suppress
 from time import time
 from typing import Any, Literal
@@ -17,8 +16,7 @@ from contracts.metrics import Metrics
 from contracts.rules import Rule
 from contracts.settings import KafkaSettings
 from contracts.topics import RULES
-from inference.engine import Engine
-from inference.rules.book import Ruled
+from inference.rules.book import RuleBook, Ruled
 from streams.engine_room import EngineRoom
 from streams.names import physical
 from streams.progress import Progress
@@ -108,15 +106,17 @@ async def judge(room: EngineRoom, ruled: Ruled) -> None:
         pass
 
 
-def put_rules(engine: Engine, records: Iterable[Any]) -> None:
-    """Records of the rules' topic into an engine that makes no slates yet; what cannot be is left out."""
-    for record in records:
-        with suppress(BadInput):
-            rule = read_rule(record)
-            if rule is None:
-                engine.rules.delete(rule_id_of(record))
-            else:
-                engine.rules.put(engine.rules.compile(rule))
+def take_rule(book: RuleBook, record: Any) -> None:
+    """One record of the rules' topic into a book by which no slates are made yet."""
+    rule_id = rule_id_of(record)
+    try:
+        rule = read_rule(record)
+        if rule is None:
+            book.delete(rule_id)
+        else:
+            book.put(book.compile(rule))
+    except BadInput as error:
+        book.refuse(rule_id, str(error))
 
 
 def state_of(rule: Rule, now_ms: int) -> Literal["live", "waiting", "ended"]:

@@ -41,10 +41,18 @@ class RuleBook:
     def compile(self, rule: Rule) -> Ruled:
         """A rule made ready, not put into the book. Raises: Unacceptable, saying what is wrong and where."""
         check(rule)
-        if rule.rule_id not in self._ruled and len(self) >= MOST_RULES:
-            raise Unacceptable(Reason.INVALID_FIELD, f"there are {MOST_RULES} rules already; delete one first")
         self._language = self._language or Language()  # made with the first rule: most tests and tools have none
         return Ruled(rule, Matcher(self._language.compile(rule.when)))
+
+    def admit(self, rule: Rule) -> None:
+        """Where rules are saved: is it one, and is there room for it? Raises: Unacceptable.
+
+        What is saved already is in force however many there are: workers that read the topic at different times must
+        not differ.
+        """
+        self.compile(rule)
+        if rule.rule_id not in self._ruled and len(self) >= MOST_RULES:
+            raise Unacceptable(Reason.INVALID_FIELD, f"there are {MOST_RULES} rules already; delete one first")
 
     def put(self, ruled: Ruled, changed_ms: int = 0) -> None:
         """In force from the next slate on, in its time; it replaces the rule of the same id."""

@@ -35,7 +35,7 @@ async def put_rule(call: Call) -> RuleSaved:
     rule: Rule = call.body
     if rule.rule_id != call.path["rule_id"]:
         raise Unacceptable(Reason.KEY_MISMATCH, "rule_id in the body is not the one in the path")
-    await call.window.parts.engine.ask(lambda engine: engine.rules.compile(rule))
+    await call.window.parts.engine.ask(lambda engine: engine.rules.admit(rule))
     await _to_rules(call, rule.rule_id, encode_json(rule))
     return RuleSaved(rule_id=rule.rule_id, saved=True)
 
