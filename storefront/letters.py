@@ -2,18 +2,19 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable
 from time import monotonic
 from typing import Any
 
+from contracts.errors import Missing
 from contracts.messages import DeadLetter
 from contracts.operator_api import HeaderText, Letter, Letters, OpenLetter
-from contracts.settings import Settings
+from contracts.settings import KafkaSettings
 from contracts.topics import DEAD_LETTERS
 from storefront.board import causes
+from storefront.open_log import OpenLog
 from streams.dead_letters import decode_letter
-from streams.letters import read_letter
-from streams.replay import Log, Span
+from streams.replay import Span
 
 KEPT = 10_000
 EXCERPT = 300
@@ -23,8 +24,8 @@ GOOD_SECONDS = 3.0
 class LastLetters:
     """Of one shop. ``KEPT`` letters are remembered, cut short; what is older is only counted as there."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings, self._reading = settings, asyncio.Lock()
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._log, self._reading = OpenLog(settings), asyncio.Lock()
         self._kept: deque[Letter] = deque(maxlen=KEPT)
         self._ends: dict[int, int] = {}
         self._epoch = ""
@@ -43,12 +44,24 @@ class LastLetters:
             looked_at=len(self._kept), total=self._total,
         )  # fmt: skip
 
+    async def at(self, places: Iterable[str]) -> list[DeadLetter]:
+        """The letters at these places, whole, each once. Raises: Missing, TopicsRefused, BrokerUnavailable."""
+        async with self._log.reading() as log:
+            spans = {span.partition: span for span in await log.spans(DEAD_LETTERS)}
+            wanted = [_place(spans, each) for each in dict.fromkeys(places)]
+            return [decode_letter(record) for span in wanted async for records in log.read(span) for record in records]
+
+    async def close(self) -> None:
+        """Let go."""
+        await self._log.close()
+
     async def _read(self) -> None:
-        async with Log(self._settings.kafka) as log:
+        new: list[Letter] = []
+        async with self._log.reading() as log:
             if log.epoch(DEAD_LETTERS) != self._epoch:  # another life of the topic: its offsets begin again
                 self._epoch, self._ends = log.epoch(DEAD_LETTERS), {}
                 self._kept.clear()
-            spans, new = await log.spans(DEAD_LETTERS), list[Letter]()
+            spans = await log.spans(DEAD_LETTERS)
             for span in map(self._unread, spans):
                 async for records in log.read(span):
                     new += map(letter_at, records)
@@ -61,20 +74,23 @@ class LastLetters:
         return span._replace(begin=max(span.begin, span.end - KEPT, self._ends.get(span.partition, 0)))
 
 
-async def opened(settings: Settings, at: str) -> OpenLetter:
-    """One letter whole. Raises: Missing, TopicsRefused, BrokerUnavailable."""
-    letter = await asyncio.to_thread(read_letter, settings, at)
+def _place(spans: dict[int, Span], at: str) -> Span:
+    """The one record at PARTITION/OFFSET. Raises: Missing."""
+    number, _, offset = at.partition("/")
+    span = spans.get(int(number))
+    if span is None or not span.begin <= int(offset) < span.end:
+        raise Missing(f"there is no dead letter at {at}; one that is older than its topic keeps is gone")
+    return span._replace(begin=int(offset), end=int(offset) + 1)
+
+
+def opened(at: str, letter: DeadLetter) -> OpenLetter:
+    """One letter whole."""
     value, binary = whole(letter.value)
     return OpenLetter(
         letter=_letter(at, letter, whole(letter.key)[0], value), exception=letter.exception, group=letter.group,
         headers=tuple(HeaderText(name=each.name, value=whole(each.value)[0]) for each in letter.headers),
         binary=binary,
     )  # fmt: skip
-
-
-async def letters_at(settings: Settings, places: Sequence[str]) -> list[DeadLetter]:
-    """The letters at these places. Raises: Missing, TopicsRefused, BrokerUnavailable."""
-    return [await asyncio.to_thread(read_letter, settings, at) for at in dict.fromkeys(places)]
 
 
 def letter_at(record: Any) -> Letter:

@@ -70,7 +70,7 @@ class Window:
         self.asked = Asked()
         self.hub.on_forget(self.asked.forget)
         self.rehearsing = asyncio.Lock()
-        self.letters, self.past = LastLetters(parts.settings), Reader(parts.settings.kafka)
+        self.letters, self.past = LastLetters(parts.settings.kafka), Reader(parts.settings.kafka)
         self.queries: Recent[RecommendationId, RecommendationsQuery] = Recent(api.slates)
         self.encoded = Encoded(parts.engine.item)
         self._board: asyncio.Task[None] | None = None
@@ -86,7 +86,7 @@ class Window:
         await p.shared.start()
         await p.hub.start()
         if self._clicks is not None:
-            await self._clicks.start()
+            self._clicks.start()
         self._board = p.progress.watch(self.board.run(), "board")
         self.ready = True
 
@@ -96,6 +96,8 @@ class Window:
         if self._board is not None:
             self._board.cancel()
             await asyncio.wait({self._board})
+        await self.past.close()
+        await self.letters.close()
         if self._clicks is not None:
             await self._clicks.stop()
         await p.hub.stop()

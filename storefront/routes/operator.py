@@ -14,7 +14,7 @@ from contracts.operator_api import (
 )
 from storefront.endpoint import Call
 from storefront.item_view import item_view
-from storefront.letters import letters_at, opened
+from storefront.letters import opened
 from storefront.shopper import shopper_view
 from streams.letters import returned
 
@@ -33,13 +33,14 @@ async def get_dead_letters(call: Call) -> Letters:
 async def get_dead_letter(call: Call) -> OpenLetter:
     """One of them whole: key, value and headers as they came, and what was said of it."""
     query: LetterQuery = call.query
-    return await opened(call.window.settings, query.at)
+    (letter,) = await call.window.letters.at([query.at])
+    return opened(query.at, letter)
 
 
 async def post_redrive(call: Call) -> Redriven:
     """Send letters back to the topic that they came from, after mending the cause. All of them, or none."""
     wish: RedriveWish = call.body
-    records = returned(call.window.settings, await letters_at(call.window.settings, wish.at))
+    records = returned(call.window.settings, await call.window.letters.at(wish.at))
     return Redriven(sent=len(await call.window.send(records)))
 
 

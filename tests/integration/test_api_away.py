@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -60,6 +61,16 @@ async def until_current(api: Served, user: str) -> dict[str, object]:
             await asyncio.sleep(0.05)
 
 
+async def operators_look(api: Served, user: str) -> tuple[list[str], dict[str, Any]]:
+    """The parts that the operator's view calls away, and what it says of a shopper all the same."""
+    fresh = api.window.parts.fresh
+    assert fresh is not None
+    key = {"Authorization": f"Bearer {fresh.operator}"}
+    now = (await api.server.get("/v1/operator", headers=key)).json()
+    found = (await api.server.get("/v1/operator/shopper", params={"user_id": user}, headers=key)).json()
+    return [each["part"] for each in now["away"]], found
+
+
 def refused_in_time(answer: httpx.Response, seconds: float = LATE) -> None:
     assert answer.status_code == 503, answer.text
     assert int(answer.headers["retry-after"]) >= 1
@@ -86,6 +97,10 @@ async def test_without_kafka_events_are_refused_in_time_and_reads_go_on(api: Ser
         await api.window.board.look()
         ready = await api.nobody.get("/health/ready")
         assert (ready.status_code, ready.json()) == (200, {"status": "ready", "away": ["Kafka"]})
+        away, looked = await operators_look(api, "reader")
+        assert (away, looked["away"][0].partition(":")[0]) == (["Kafka"], "Kafka")
+        assert looked["slates"][0]["recommendation_id"] == before["recommendation_id"]
+        assert looked["profile"]["version"] >= 1
     finally:
         cluster.kafka.process.send_signal(signal.SIGCONT)
     after = await until_current(api, "reader")
@@ -105,6 +120,10 @@ async def test_without_redis_slates_say_so_and_events_are_taken(api: Served, val
     assert (await api.server.post("/v1/events", json=view("reader", "i2"))).status_code == 202
     await api.window.board.look()
     assert (await api.nobody.get("/health/ready")).json()["away"] == ["Redis"]
+    away, looked = await operators_look(api, "reader")
+    assert (away, looked["away"][0].partition(":")[0]) == (["Redis"], "Redis")
+    assert "profile" not in looked
+    assert [each["items"] for each in looked["events"]] == [["i2"], ["i1"]]
     back = Valkey(tmp_path / "valkey")  # the same folder, the same port
     try:
         after = await until_current(api, "reader")

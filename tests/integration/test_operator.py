@@ -13,6 +13,7 @@ from contracts.settings import Settings
 from contracts.topics import CLICKSTREAM, DEAD_LETTERS
 from inference.ask import Ask
 from storefront.board import Board
+from storefront.past import Reader
 from storefront.shopper import shopper_view
 from streams.names import physical
 from streams.producer import Outgoing
@@ -236,8 +237,9 @@ async def test_what_is_away_is_named_and_the_rest_goes_on(operator: Operator) ->
         assert len(board.now().samples) == 2
     finally:
         await nowhere.close()
-    window.past._settings = away.kafka
+    window.past, past = Reader(away.kafka), window.past
     found = await shopper_view(window, UserId("ann"))
+    window.past = past
     assert [line.partition(":")[0] for line in found.away] == ["Kafka"]
 
 

@@ -80,6 +80,8 @@ function draw(slate) {
   grid.dataset.slate = slate.recommendation_id;
   if (focused) (cards.find((each) => each.dataset.item === focused) ?? cards[0])?.focus();
   requestAnimationFrame(() => told(slate));
+  const items = slate.items.map((slot) => slot.item.item_id); // what was shown: without it no click rate can be told
+  if (items.length) daogou.did({ type: "impression", items, recommendation_id: slate.recommendation_id }).catch(() => {});
 }
 
 function told(slate) {
