@@ -27,26 +27,20 @@ class OpenLog:
         """
         async with self._using:
             try:
-                log = await self._fresh()
-                yield log
-                log.rest()
+                yield await self._fresh()
             except BaseException:  # a cancelled reading too: nobody knows where its consumer stands
-                await self._close()
+                await self.close()
                 raise
 
     async def close(self) -> None:
-        """Let go, once the reading at hand is over."""
-        async with self._using:
-            await self._close()
-
-    async def _fresh(self) -> Log:
-        if self._log is not None and monotonic() - self._opened > GOOD_SECONDS:
-            await self._close()
-        if self._log is None:
-            self._log, self._opened = await Log(self._settings).__aenter__(), monotonic()
-        return self._log
-
-    async def _close(self) -> None:
+        """Let go; a reading at hand ends with BrokerUnavailable."""
         log, self._log = self._log, None
         if log is not None:
             await log.__aexit__(None, None, None)
+
+    async def _fresh(self) -> Log:
+        if self._log is not None and monotonic() - self._opened > GOOD_SECONDS:
+            await self.close()
+        if self._log is None:
+            self._log, self._opened = await Log(self._settings).__aenter__(), monotonic()
+        return self._log

@@ -91,10 +91,6 @@ class Log:
             if found:
                 yield [record for record in found if record.offset < span.end]
 
-    def rest(self) -> None:
-        """Fetch nothing until the next ``read``."""
-        self._consumer.unsubscribe()
-
     async def _poll(self, place: TopicPartition) -> dict[TopicPartition, list[Any]]:
         try:
             return await self._consumer.getmany(place, timeout_ms=POLL_MS, max_records=AT_ONCE)  # type: ignore[no-any-return]
