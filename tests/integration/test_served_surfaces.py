@@ -57,23 +57,24 @@ async def test_a_file_of_ones_own_works_everywhere(api: Served, capsys: pytest.C
         status = await asyncio.to_thread(run, ["recommend", "ann", *words])
         return status, capsys.readouterr().out
 
-    token = ""
+    token, looked_at = "", {"i3", "i6", "i1"}  # and i9, on which the shopper is
     for item in ("i3", "i6", "i1", "i9"):
         token = (await api.server.post("/v1/events", json=view("ann", item))).json()["token"]
     status, home = await asked(after=token, wait_ms=10_000)
     assert (status, home["current"], len(home["items"])) == (200, True, 4)
 
     _, left_off = await asked(surface="left-off")
-    mine = [slot["item"]["item_id"] for slot in left_off["items"]]
-    assert (left_off["surface"], set(mine)) == ("left-off", {"i3", "i6", "i1"})
+    assert (left_off["surface"], {slot["item"]["item_id"] for slot in left_off["items"]}) == ("left-off", looked_at)
     status, printed = await commanded("--surface", "left-off", "--json")
-    assert (status, [slot["item_id"] for slot in json.loads(printed)["items"]]) == (0, mine)
+    slate = json.loads(printed)  # as of the last event, so the order may be another
+    assert (status, slate["surface"], {slot["item_id"] for slot in slate["items"]}) == (0, "left-off", looked_at)
 
     _, beside = await asked(surface="beside", item_id="i20")
     status, printed = await commanded("--surface", "beside", "--item", "i20", "--json")
-    shown = [slot["item"]["item_id"] for slot in beside["items"]]
-    assert (status, [slot["item_id"] for slot in json.loads(printed)["items"]]) == (0, shown)
-    assert "i20" not in shown
+    shown, printed_too = [slot["item"] for slot in beside["items"]], json.loads(printed)["items"]
+    assert (status, len(shown), len(printed_too)) == (0, 4, 4)
+    assert "tea" in {item["category"][-1] for item in shown}  # as i20 is, and nothing that was looked at
+    assert "i20" not in [item["item_id"] for item in shown] + [slot["item_id"] for slot in printed_too]
 
     assert (await asked(surface="product", item_id="i3"))[0] == 400
     status, problem = await asked(surface="lef-off")

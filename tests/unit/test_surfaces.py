@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from tiny_bundle import tiny_bundle
@@ -354,6 +355,15 @@ def test_the_page_is_folded_in(file: Path) -> None:
     assert on_the_page(profile, surfaces["home"], ["i1"], NOW_MS) is profile
     assert on_the_page(profile, surfaces["beside"], ["i1"], NOW_MS).history.items == ("i1",)
     assert on_the_page(profile, surfaces["basket"], ["i1", "i2"], NOW_MS).cart == ("i1", "i2")
+
+
+def test_the_doctor_names_a_wrong_file(file: Path, capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
+    file.write_text(PLAIN + one('sources = ["wrds"]'))
+    monkeypatch.setenv("DAOGOU_SURFACES", str(file))
+    assert run(["doctor", "--json"]) == 1
+    found = {each["what"]: each for each in msgspec.json.decode(capsys.readouterr().out)}
+    assert not found["surfaces"]["ok"]
+    assert "did you mean 'words'?" in found["surfaces"]["says"]
 
 
 # The command
