@@ -16,11 +16,12 @@ from contracts.bundle import (
     write_manifest,
 )
 from contracts.precision import Precision
+from contracts.whole_folder import replaced
 from export.folders import Described, described, positions
 from export.golden import ENCODER_INPUTS, encoder_cases
 from export.graphs import Wanted
 from export.parity import Planned
-from export.sealing import replaced, versions
+from export.sealing import versions
 from export.variants import Say, write_planned
 from training.encoder import TextEncoder, load_transformer
 

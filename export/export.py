@@ -31,10 +31,11 @@ from contracts.bundle import (
 from contracts.errors import Reason, Unacceptable
 from contracts.features import FEATURES, FEATURES_VERSION, HEADS, HISTORY_INPUTS, RANKER_INPUTS
 from contracts.precision import Precision
+from contracts.whole_folder import replaced
 from export.golden import ENCODER_INPUTS, encoder_cases, ranker_cases, retriever_cases
 from export.graphs import Wanted
 from export.parity import Planned
-from export.sealing import replaced, versions
+from export.sealing import versions
 from export.variants import Say, write_planned
 from training.config import ENCODER_FOLDER, RANKER_WEIGHTS, Checkpoint, load_checkpoint, load_item_ids
 from training.encoder import TextEncoder, load_encoder

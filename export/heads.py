@@ -26,10 +26,11 @@ from contracts.bundle import (
 from contracts.ngrams import NGRAM_INPUTS
 from contracts.pairs import Pair
 from contracts.precision import Precision
+from contracts.whole_folder import replaced
 from export.golden import EDGES, ENCODER_INPUTS, TITLES, Cases
 from export.graphs import Wanted
 from export.parity import HEAD_OUTPUTS, Planned
-from export.sealing import replaced, versions
+from export.sealing import versions
 from export.variants import Say, write_planned
 from training.head import Head, Model, WithNgrams, load_head, model_inputs
 

@@ -1,5 +1,6 @@
 """``daogou``: one table of commands, each loaded when it is asked for. Starting costs nothing that is not used."""
 
+import errno
 import logging
 import os
 import sys
@@ -119,6 +120,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _refused(str(error))
     except ModuleNotFoundError as error:
         return _refused(_lacking(error))
+    except OSError as error:
+        return _refused(_of_disk(error))
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001  typer raises its own copies of click's errors; what is neither goes on
@@ -146,6 +149,13 @@ def _lacking(error: ModuleNotFoundError) -> str:
     if package not in EXTRAS:
         raise error
     return f"this command needs {package}: install {EXTRAS[package]}"
+
+
+def _of_disk(error: OSError) -> str:
+    """A full disk; any other such error is a defect of ours."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        raise error
+    return f"the disk is full ({error.filename or 'a file that was written'}): make room and start again"
 
 
 def _of_typer(error: Exception) -> int:

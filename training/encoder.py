@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import AutoModel, BertConfig, BertForMaskedLM, PreTrainedModel
@@ -87,10 +88,17 @@ def load_encoder(folder: Path, max_tokens: int) -> tuple[TextEncoder, Tokenizer]
         Unacceptable: weights that are pickles (they can run code); the message says how to convert them. Or too few.
     """
     model = load_transformer(folder)
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer = _tokenizer(folder / "tokenizer.json")
     tokenizer.enable_truncation(min(max_tokens, int(model.config.max_position_embeddings)))
     tokenizer.enable_padding(pad_id=int(model.config.pad_token_id or 0))
     return TextEncoder(model).eval(), tokenizer
+
+
+def _tokenizer(path: Path) -> Tokenizer:
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:
+        raise Unreadable(Reason.INVALID_FIELD, f"{path} is no tokenizer: {error}") from error
 
 
 def load_transformer(folder: Path) -> PreTrainedModel:
@@ -99,10 +107,13 @@ def load_transformer(folder: Path) -> PreTrainedModel:
     Raises: Unreadable, Unacceptable, as ``load_encoder``.
     """
     _check_model_folder(folder)
-    model, told = AutoModel.from_pretrained(
-        folder, local_files_only=True, use_safetensors=True, attn_implementation="eager", trust_remote_code=False,
-        output_loading_info=True,
-    )  # fmt: skip
+    try:
+        model, told = AutoModel.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, attn_implementation="eager", trust_remote_code=False,
+            output_loading_info=True,
+        )  # fmt: skip
+    except (OSError, ValueError, SafetensorError) as error:
+        raise Unreadable(Reason.INVALID_FIELD, f"{folder} cannot be loaded: {str(error).splitlines()[0]}") from error
     missing = sorted(name for name in told["missing_keys"] if not name.startswith("pooler."))
     if missing:
         raise Unacceptable(

@@ -54,7 +54,7 @@ def fit(
         Unacceptable: there is nothing to learn from, or the loss is no number any more.
     """
     if not learn or not check:
-        raise Unacceptable(Reason.NOT_APPLICABLE, "the log has nothing to learn from: no clicks by returning shoppers")
+        raise Unacceptable(Reason.NOT_APPLICABLE, _too_short(learn, check))
     fitting = Fitting(text, plan, learn)
     kept, progress = folder.load()
     if kept:
@@ -117,11 +117,18 @@ class Fitting:
         for done, part in enumerate(parts):
             loss = losses(self.ranker, self.vectors, part, self._plan, torch.default_generator)
             if not torch.isfinite(loss):
-                raise Unacceptable(Reason.NOT_APPLICABLE, _diverged(loss.item(), done, number, self._plan))
+                raise self._diverged(loss.item(), done, number, part.features)
             self._descend(loss, number * steps + done, self._plan.epochs * steps)
             total += loss.item()
             step(f"epoch {number + 1}: loss {total / (done + 1):.3f}", done + 1, steps)
         return total / steps
+
+    def _diverged(self, loss: float, step: int, epoch: int, features: Tensor) -> Unacceptable:
+        rate = f"the learning rate ({self._plan.learning_rate}) is too high"
+        cause = rate if torch.isfinite(features).all() else "a feature is not finite"
+        kept = f"what was learned by epoch {epoch}" if epoch else "what the features alone taught"
+        said = f"the loss is {loss} at step {step} of epoch {epoch + 1}: {cause}; {kept} is kept beside the checkpoint"
+        return Unacceptable(Reason.NOT_APPLICABLE, said)
 
     def _descend(self, loss: Tensor, done: int, of: int) -> None:
         warmup = min(self._plan.warmup_steps, max(1, round(of * LONGEST_WARMUP)))
@@ -199,8 +206,8 @@ def standardise(ranker: Ranker, learn: Sequence[Examples]) -> None:
     ranker.scales.copy_(torch.from_numpy(np.where(spread > 0.0, np.maximum(spread, LEAST_SCALE), UNKNOWN_SCALE)))
 
 
-def _diverged(loss: float, step: int, epoch: int, plan: Plan) -> str:
+def _too_short(learn: Chunks, check: Chunks) -> str:
     return (
-        f"the loss is {loss} at step {step} of epoch {epoch + 1}: the learning rate ({plan.learning_rate}) is too "
-        "high, or a feature is not finite"
+        f"{sum(learn.lengths)} examples teach and {sum(check.lengths)} judge, and both are needed: the log is too "
+        "short, or no shopper comes back in its last part"
     )

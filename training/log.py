@@ -1,6 +1,7 @@
 """Events and items files -> what training reads: events in the order of time, items, and a digest of both."""
 
 import gzip
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import file_digest, sha256
@@ -95,6 +96,8 @@ def _lines(path: Path) -> Iterable[bytes]:
             yield from (line for line in lines if line.strip())
     except OSError as error:
         raise Unreadable(Reason.EMPTY, f"{path} cannot be read: {error.strerror or error}") from error
+    except (EOFError, zlib.error) as error:
+        raise Unreadable(Reason.EMPTY, f"{path} is broken or cut short: {error}; bring it here again") from error
 
 
 def _digest(*paths: Path | None, left_out: str) -> str:

@@ -17,7 +17,11 @@ from training.lists import Decision, Examples, Lists, Question
 
 #: Which head learns from which kind of event. A view counts as a click only where the set has no clicks.
 HEAD_OF = {Kind.CLICK: 0, Kind.CART_ADD: 1, Kind.PURCHASE: 2}
-CLICK_LIKE = (Kind.VIEW, Kind.REVIEW, Kind.PURCHASE)
+CLICK_LIKE = (Kind.VIEW, Kind.REVIEW, Kind.PURCHASE, Kind.CART_ADD, Kind.WISHLIST)
+NOTHING = (
+    "the log has nothing to learn from: it needs shoppers who come back, with a click (else a view, review, purchase, "
+    "cart addition or wish) that is not the first thing they did"
+)
 FLUSH = 256
 LINES = 3
 REMEMBERED = 10
@@ -95,3 +99,13 @@ def heads_of(events: Sequence[AnyEvent]) -> dict[Kind, int]:
         if stands_in is not None:
             heads[stands_in] = 0
     return heads
+
+
+def teaches(events: Sequence[AnyEvent]) -> bool:
+    """Whether some shopper did something that a head learns from, after something else."""
+    heads, known = heads_of(events), set[str]()
+    for event in events:
+        if event.user_id in known and kind_of(event) in heads:
+            return True
+        known.add(event.user_id)
+    return False

@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
-from uuid import uuid4
 
 import numpy as np
 import torch
@@ -14,10 +13,12 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from contracts.bundle import TrainingFacts
+from contracts.errors import Reason, Unacceptable
 from contracts.events import ItemId, items_of
 from contracts.items import ItemTable, text_of
 from contracts.messages import CatalogueItem
 from contracts.protocol import Protocol
+from contracts.whole_folder import replaced
 from training.chunks import CHECK, LEARN, Chunks, write_chunks
 from training.config import ENCODER_FOLDER, RANKER_WEIGHTS, Checkpoint, Plan, figures, save_checkpoint
 from training.cross_fit import CrossFit
@@ -25,7 +26,7 @@ from training.encoder import TextEncoder, encode, load_encoder, pretrain, save_e
 from training.fit import Fitted, Say, Step, fit
 from training.lists import Examples, Lists
 from training.log import Log
-from training.replay import Replay, heads_of
+from training.replay import NOTHING, Replay, heads_of, teaches
 from training.run_folder import RunFolder, run_key
 
 EXAMPLES_FOLDER = "examples"
@@ -52,6 +53,8 @@ def train(
     torch.manual_seed(plan.seed)
     torch.set_num_threads(plan.threads)
     say(f"{len(log.events):,} events, {log.shoppers:,} shoppers, {len(log.items):,} items")
+    if not teaches(log.events):
+        raise Unacceptable(Reason.NOT_APPLICABLE, NOTHING)
     folder = RunFolder(out, run_key(plan, log.digest, encoder_folder))
     made = folder.step(ENCODER_FOLDER, lambda path: save_encoder(*_encoder(log, plan, encoder_folder, say), path))
     encoder, tokenizer = load_encoder(made, plan.encoder.max_tokens)
@@ -132,14 +135,9 @@ def _met(log: Log) -> Tensor:
 def _write(out: Path, checkpoint: Checkpoint, fitted: Fitted, encoder: Path, log: Log) -> None:
     """Into a folder beside, then renamed: a killed training leaves no half checkpoint."""
     met = _met(log)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f"{out.name}.{uuid4().hex[:8]}.part")
-    part.mkdir()
     weights = {f"ranker.{name}": value.contiguous() for name, value in fitted.ranker.state_dict().items()}
     weights["deltas"] = fitted.vectors.deltas.weight.detach()[:-1] * met[:, None]
-    save_file(weights, part / RANKER_WEIGHTS)
-    shutil.copytree(encoder, part / ENCODER_FOLDER)
-    save_checkpoint(part, checkpoint, tuple(item.item_id for item in log.items))
-    if out.exists():
-        shutil.rmtree(out)
-    part.rename(out)
+    with replaced(out) as part:
+        save_file(weights, part / RANKER_WEIGHTS)
+        shutil.copytree(encoder, part / ENCODER_FOLDER)
+        save_checkpoint(part, checkpoint, tuple(item.item_id for item in log.items))

@@ -54,6 +54,7 @@ def train(
         bool, typer.Option("--topics", help="Read the clickstream and the catalogue from Kafka, as they are now.")
     ] = False,
     broker: Broker = "",
+    any_memory: Annotated[bool, typer.Option("--any-memory", help="Begin though memory may not be enough.")] = False,
     threads: Annotated[int, typer.Option(min=1, help="Threads of PyTorch.")] = 1,
 ) -> None:
     """Train the encoder and the ranker from a shop's own log.
@@ -77,6 +78,7 @@ def train(
     from training.config import PRESETS
     from training.encoder import quiet
     from training.log import read_log
+    from training.memory import available_memory, check_memory, needs
     from training.train import train as run
 
     if preset not in PRESETS:
@@ -94,6 +96,8 @@ def train(
     )  # fmt: skip
     for reason, count in log.refused.items():
         typer.echo(f"refused {count:,} rows: {reason}")
+    if not any_memory:
+        check_memory(needs(log, plan, plan.encoder.dim), available_memory())
     with bar() as (say, step):
         checkpoint = run(log, out, plan, say, encoder, BLEND, step)
     if saved is not None:

@@ -1,0 +1,139 @@
+"""What a training refuses, and when: before it has cost anything, in words that say what to do."""
+
+import errno
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from contracts.errors import EnvironmentRefused, Unreadable
+from contracts.whole_folder import replaced
+from launch import cli
+from launch.cli import run
+from training.config import PRESETS
+from training.encoder import load_encoder
+from training.log import Log, read_log
+from training.memory import Need, available_memory, check_memory, needs
+from training.replay import heads_of, teaches
+
+START = 1_700_000_000
+OLD = "old"
+
+
+def rows(kinds: tuple[str, ...], shoppers: int = 3, each: int = 4) -> bytes:
+    """So many shoppers, each with a few events of these types."""
+    lines = [
+        {
+            "user_id": f"u{u}",
+            "item_id": f"i{u + k}",
+            "event_type": kinds[k % len(kinds)],
+            "timestamp": START + k,
+            "x": 1,
+        }
+        for u in range(shoppers)
+        for k in range(each)
+    ]
+    return b"\n".join(json.dumps(line).encode() for line in lines)
+
+
+def log_of(folder: Path, content: bytes) -> Log:
+    path = folder / "events.jsonl"
+    path.write_bytes(content)
+    return read_log(path, None)
+
+
+@pytest.mark.parametrize("kind", ["click", "view", "review", "purchase", "add_to_cart", "wishlist"])
+def test_a_log_of_one_event_type_teaches_the_head_that_is_judged(tmp_path: Path, kind: str) -> None:
+    log = log_of(tmp_path, rows((kind,)))
+    assert list(heads_of(log.events).values()) == [0]
+    assert teaches(log.events)
+
+
+def test_what_teaches_nothing_is_said_before_anything_is_trained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    once = log_of(tmp_path, rows(("click",), shoppers=50, each=1))
+    assert not teaches(once.events)
+    assert not teaches(log_of(tmp_path, rows(("remove_from_cart",))).events)
+    events = tmp_path / "events.jsonl"
+    assert run(["train", str(events), "--preset", "tiny", "--out", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr()
+    assert "it needs shoppers who come back" in said.err
+    assert "epoch" not in said.out + said.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_a_cut_file_and_no_json_are_named(tmp_path: Path) -> None:
+    with pytest.raises(Unreadable, match="cannot be read: Is a directory"):
+        read_log(tmp_path, None)
+    whole = gzip.compress(rows(("click",), shoppers=500))
+    (tmp_path / "cut.gz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(Unreadable, match=r"cut\.gz is broken or cut short"):
+        read_log(tmp_path / "cut.gz", None)
+    (tmp_path / "broken.gz").write_bytes(whole[:200] + b"\xff" * 50 + whole[250:])
+    with pytest.raises(Unreadable, match=r"broken\.gz"):
+        read_log(tmp_path / "broken.gz", None)
+    with pytest.raises(Unreadable, match=r"has no events \(refused: {'not_json': 2}\)"):
+        log_of(tmp_path, b"user_id,item_id\nu,i\n")
+
+
+def test_memory_is_foreseen(tmp_path: Path) -> None:
+    small = log_of(tmp_path, rows(("click",)))
+    needed = needs(small, PRESETS["base"], 96)
+    check_memory(needed, sum(need.size for need in needed))
+    check_memory(needed, None)
+    with pytest.raises(
+        EnvironmentRefused, match=r"needs about 5\.0 GB of memory and 1\.0 GB are free \(items 5\.0 GB\)"
+    ):
+        check_memory([Need("items", 5_000_000_000)], 1_000_000_000)
+
+
+def test_available_memory_is_the_machines_or_the_containers(tmp_path: Path) -> None:
+    meminfo = tmp_path / "meminfo"
+    assert available_memory(meminfo, tmp_path) is None
+    meminfo.write_text("MemTotal: 9000 kB\nMemAvailable: 4000 kB\n")
+    assert available_memory(meminfo, tmp_path) == 4_096_000
+    for name, content in (("max", "max"), ("current", "1000000"), ("stat", "anon 1\ninactive_file 500000\n")):
+        (tmp_path / f"memory.{name}").write_text(content)
+    assert available_memory(meminfo, tmp_path) == 4_096_000
+    (tmp_path / "memory.max").write_text("2000000\n")
+    assert available_memory(meminfo, tmp_path) == 1_500_000
+
+
+def test_a_full_disk_leaves_the_old_folder_as_it_was(tmp_path: Path) -> None:
+    out = tmp_path / "bundle"
+    with replaced(out) as part:
+        (part / OLD).write_text("whole")
+
+    def write_until_full() -> None:
+        with replaced(out) as part:
+            (part / "new").write_text("half")
+            Path("/dev/full").write_text("no room is here, ever")
+
+    with pytest.raises(EnvironmentRefused, match="the disk is full"):
+        write_until_full()
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+    assert (out / OLD).read_text() == "whole"
+    with replaced(out) as part:
+        (part / "new").write_text("whole")
+    assert [path.name for path in out.iterdir()] == ["new"]
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_a_full_disk_is_one_line_and_no_other_such_error_is_swallowed() -> None:
+    assert "the disk is full (/there)" in cli._of_disk(OSError(errno.ENOSPC, "No space left", "/there"))
+    with pytest.raises(OSError, match="Permission"):
+        cli._of_disk(OSError(errno.EACCES, "Permission denied"))
+
+
+def test_an_encoder_folder_says_what_it_lacks(tmp_path: Path) -> None:
+    with pytest.raises(Unreadable, match=r"has no config\.json"):
+        load_encoder(tmp_path, 32)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(Unreadable, match=r"has no tokenizer\.json"):
+        load_encoder(tmp_path, 32)
+    (tmp_path / "tokenizer.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(b"nothing")
+    with pytest.raises(Unreadable, match="cannot be loaded"):
+        load_encoder(tmp_path, 32)
