@@ -6,6 +6,7 @@
 
 import gzip
 import re
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from msgspec import Meta, Struct
 from numpy.typing import NDArray
 from scipy import sparse
 
-from contracts.errors import Reason, Unreadable
+from contracts.errors import Reason, Unacceptable, Unreadable
 
 Sequence = NDArray[np.int32]
 S = TypeVar("S", bound=Struct)
@@ -95,17 +96,22 @@ def read(folder: Path) -> Log:
 
 def _rows(path: Path, kind: type[S]) -> Iterator[S]:
     decoder = msgspec.json.Decoder(kind)
-    with gzip.open(path, "rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                yield decoder.decode(line)
-            except msgspec.DecodeError as error:
-                raise Unreadable(Reason.INVALID_FIELD, f"{path.name}, line {number}: {error}") from error
+    try:
+        with gzip.open(path, "rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                try:
+                    yield decoder.decode(line)
+                except msgspec.DecodeError as error:
+                    raise Unreadable(Reason.INVALID_FIELD, f"{path.name}, line {number}: {error}") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise Unreadable(Reason.EMPTY, f"{path} cannot be read: {error}; it must be gzip JSONL") from error
 
 
 def leave_one_out(log: Log) -> Split:
     """The split of the published tables."""
     long = [sequence for sequence in log.sequences if len(sequence) >= 3]
+    if not long:
+        raise Unacceptable(Reason.EMPTY, f"no shopper of {log.name} has three events: leave-one-out needs that many")
     return Split(
         tuple(sequence[:-2] for sequence in long),
         np.array([sequence[-2] for sequence in long], np.int32),

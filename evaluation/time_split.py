@@ -35,7 +35,7 @@ def later_ones(log: Log, seed: int, quantile: float = QUANTILE) -> Task:
     if not all(len(times) and (times > 0).all() for times in log.times) or not log.times:
         raise Unacceptable(Reason.IMPOSSIBLE_TIME, f"{log.name} has no times: a time split needs them")
     test = cut(log.sequences, log.times, quantile)
-    choose = cut(test.pasts, test.times, quantile)
+    choose = cut(test.pasts, test.times, quantile) if len(test.asked) else test
     if not len(test.asked) or not len(choose.asked):
         raise Unacceptable(Reason.EMPTY, f"{log.name}: nobody took something new after the cut")
     day = datetime.fromtimestamp(test.at, UTC).date()

@@ -28,7 +28,7 @@ def rows(kinds: tuple[str, ...], shoppers: int = 3, each: int = 4) -> bytes:
             "user_id": f"u{u}",
             "item_id": f"i{u + k}",
             "event_type": kinds[k % len(kinds)],
-            "timestamp": START + k,
+            "timestamp": START,
             "x": 1,
         }
         for u in range(shoppers)
@@ -137,3 +137,26 @@ def test_an_encoder_folder_says_what_it_lacks(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"nothing")
     with pytest.raises(Unreadable, match="cannot be loaded"):
         load_encoder(tmp_path, 32)
+
+
+@pytest.mark.parametrize(
+    ("content", "protocol", "problem"),
+    [
+        (None, "leave-one-out", "events.jsonl.gz cannot be read: "),
+        (b"no gzip", "leave-one-out", "it must be gzip JSONL"),
+        (gzip.compress(rows(("click",), shoppers=500))[:900], "leave-one-out", "cannot be read"),
+        (gzip.compress(b"{}\n"), "leave-one-out", "events.jsonl.gz, line 1: "),
+        (gzip.compress(rows(("click",), each=1)), "leave-one-out", "no shopper of set has three events"),
+        (gzip.compress(rows(("click",), each=1)), "cold", "no shopper of set has three events"),
+        (gzip.compress(rows(("click",))), "time-split", "nobody took something new after the cut"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_said(
+    tmp_path: Path, content: bytes | None, protocol: str, problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    if content is not None:
+        (folder / "events.jsonl.gz").write_bytes(content)
+    assert run(["evaluate", str(folder), "--protocol", protocol]) == 1
+    assert problem in capsys.readouterr().err
