@@ -59,7 +59,7 @@ def _operation(each: Endpoint, refs: dict[int, Any], event: Document, surfaces: 
 
 
 def _statuses(each: Endpoint) -> list[int]:
-    also = {400, 401, 403, 503, *each.also} | ({413} if each.raw or each.body else set())
+    also = {400, 401, 403, 408, 431, 503, *each.also} | ({413} if each.raw or each.body else set())
     limited = {429} if set(LIMITED) & set(each.roles) else set()
     return [each.status, *sorted((also | limited) - {each.status})]
 
