@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from contracts.features import FEATURES, HEADS
 from training.config import RankerSize
+from training.model import WIDE
 
 
 class Product(NamedTuple):
@@ -34,9 +35,12 @@ def products(size: RankerSize, vector_dim: int, history: int, candidates: int) -
     """One shopper's: the history through all blocks but the last, whose answer nobody reads; candidates through all."""
     joined = size.dim + size.feature_dim + len(FEATURES) + 3
     return [
-        *(Product(rows, vector_dim, size.dim) for rows in (history, candidates) for _ in ("item", "likeness")),
+        *(Product(rows, vector_dim, size.dim) for rows in (history, candidates)),
         *(one for layer in range(size.layers) for one in _block(size, history, candidates, layer == size.layers - 1)),
-        Product(candidates, size.dim, history, weights=False),
+        Product(history, vector_dim, size.dim),  # likeness: the history there and back, and candidates against it
+        Product(history, size.dim, vector_dim),
+        Product(candidates, vector_dim, history, weights=False),
+        *(Product(candidates, k, n) for k, n in ((len(FEATURES), WIDE), (WIDE, WIDE), (WIDE, len(HEADS)))),
         Product(candidates, len(FEATURES), size.feature_dim),
         Product(candidates, joined, size.dim),
         Product(candidates, size.dim, len(HEADS)),

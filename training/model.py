@@ -52,12 +52,16 @@ class Encoded(NamedTuple):
 class Attention(nn.Module):
     """Multi-head attention of history over history, and of candidates over history and themselves."""
 
+    last: Tensor
+
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
         self.scale = 1.0 / math.sqrt(dim // heads)
         self.q, self.k, self.v, self.out = (nn.Linear(dim, dim) for _ in range(4))
         self.k.load_state_dict(self.q.state_dict())  # W_k = W_q at first: likeness is attended from the start
+        last = nn.functional.pad(torch.ones(1, 1, 1, 1), (dim // heads + 1, 0))
+        self.register_buffer("last", last, persistent=False)  # the memory's last key: reads a candidate's own score
 
     def split(self, x: Tensor) -> Tensor:
         """[B, L, d] -> [B, L, heads, d / heads]."""
@@ -75,23 +79,24 @@ class Attention(nn.Module):
 
     def _memory(self, k: Tensor, v: Tensor, mask: Tensor) -> Memory:
         """A column that is added to the scores of what is no event; a row and column for a candidate's own score."""
-        hidden = ((~mask) * NEVER)[:, None, :, None].expand(-1, self.heads, -1, -1)
-        keys = nn.functional.pad(torch.cat([k, hidden.to(k.dtype)], -1), (0, 1, 0, 1))
-        own = torch.zeros_like(keys[:1, :1])
-        own[..., -1, -1] = 1.0
-        return Memory(keys + own, nn.functional.pad(v, (0, 0, 0, 1)))
+        hidden = ((~mask) * NEVER)[:, None, :, None].to(k.dtype).expand(-1, self.heads, -1, -1)
+        own = self.last.expand(k.shape[0], self.heads, -1, -1)
+        keys = torch.cat([nn.functional.pad(torch.cat([k, hidden], -1), (0, 1)), own], 2)
+        return Memory(keys, nn.functional.pad(v, (0, 0, 0, 1)))
 
     def candidates(self, c: Tensor, memory: Memory) -> Tensor:
-        """Each candidate over the history and itself alone.
+        """Each candidate over the history and itself alone; ``c`` [B * N, d], in and out.
 
         Its own score is one more column of its query, which only the memory's last key reads, and a one is another,
         which hides the padding: one product gives all scores, with nothing to add and nothing to join.
         """
-        q, k, v = (self.split(each(c)) for each in (self.q, self.k, self.v))
+        shoppers = memory.keys.shape[0]
+        q, k, v = (self.split(each(c).unflatten(0, (shoppers, -1))) for each in (self.q, self.k, self.v))
         own = (q * k).sum(-1, keepdim=True) * self.scale
         asks = torch.cat([q, torch.ones_like(own), own], -1).transpose(1, 2)
         weights = (asks @ memory.keys.transpose(-1, -2)).softmax(-1)
-        return self.join((weights @ memory.values).transpose(1, 2) + weights[..., -1:].transpose(1, 2) * v)
+        found = (weights @ memory.values).transpose(1, 2) + weights[..., -1:].transpose(1, 2) * v
+        return self.out(found.flatten(2).flatten(0, 1))  # type: ignore[no-any-return]
 
     def join(self, x: Tensor) -> Tensor:
         """[B, L, heads, d / heads] -> [B, L, d]."""
@@ -114,7 +119,7 @@ class Block(nn.Module):
         return self._rest(x + self.drop(attended)), memory
 
     def candidates(self, c: Tensor, memory: Memory) -> Tensor:
-        """[B, N, d], beside the history as it went into this block."""
+        """[B * N, d], beside the history as it went into this block."""
         return self._rest(c + self.drop(self.attention.candidates(self.before(c), memory)))
 
     def _rest(self, x: Tensor) -> Tensor:
@@ -172,13 +177,13 @@ class Ranker(nn.Module):
 
     def score(self, history: Encoded, vectors: Tensor, candidates: Tensor, features: Tensor) -> Tensor:
         """Logits [B, N, heads] of ``candidates`` [B, N, D], each beside the history alone. ``vectors`` as encoded."""
-        c = self._token(candidates) + self.asked.weight[None]
+        c = self._token(candidates.flatten(0, 1), self.asked.weight[0])  # rows: a product and its bias are one step
         for block, memory in zip(self.blocks, history.memories, strict=True):
             c = block.candidates(c, memory)
-        scaled = self.standard(features)
-        near = self._likeness(candidates, vectors, history.mask)
+        scaled = self.standard(features.flatten(0, 1))
+        near = self._likeness(candidates, vectors, history.mask).flatten(0, 1)
         joined = torch.cat([self.norm(c), self.features(scaled), scaled, near], -1)
-        return self.heads(joined) + self.plain(scaled)  # type: ignore[no-any-return]
+        return (self.heads(joined) + self.plain(scaled)).unflatten(0, (candidates.shape[0], -1))  # type: ignore[no-any-return]
 
     def standard(self, features: Tensor) -> Tensor:
         """Features [..., F] beside their means and deviations."""
@@ -204,19 +209,22 @@ class Ranker(nn.Module):
         """History [B, H, ...], candidates [B, N, D], features [B, N, F] -> logits [B, N, heads]."""
         return self.score(self.encode(vectors, kinds, gaps), vectors, candidates, features)
 
-    def _token(self, vectors: Tensor) -> Tensor:
+    def _token(self, vectors: Tensor, beside: Tensor | float = 0.0) -> Tensor:
         """Stretched by way of the weights, which a runtime does once and not for each item."""
-        return nn.functional.linear(vectors, self.item.weight * self.stretch, self.item.bias)
+        return nn.functional.linear(vectors, self.item.weight * self.stretch, self.item.bias + beside)
 
     def _likeness(self, candidates: Tensor, vectors: Tensor, mask: Tensor) -> Tensor:
-        """[B, N, 3]: how like the candidate is to the history: the most, softly the most, on average."""
-        own, past = self.likeness(candidates), self.likeness(vectors) * self.stretch
-        count = mask.sum(-1).clamp(min=1)[:, None]
-        average = (past * mask[..., None]).sum(1) / count
-        near = own @ past.transpose(-1, -2)
-        known = torch.where(mask[:, None, :], near, NEVER)
-        soft = (known.softmax(-1) * near).sum(-1) * mask.any(-1, keepdim=True)
-        return torch.stack([known.amax(-1).clamp(min=-10.0), soft, (own @ average[..., None])[..., 0]], -1)
+        """[B, N, 3]: how like the candidate is to the history: the most, softly the most, on average.
+
+        The history goes through the weights there and back, so that no candidate has to. What is no event is like
+        nothing, at 0.
+        """
+        past = (self.likeness(vectors) * (mask[..., None] * self.stretch)) @ self.likeness.weight
+        near = candidates @ past.transpose(-1, -2)
+        known = near + ((~mask) * NEVER)[:, None]
+        soft = (known.softmax(-1) * near).sum(-1, keepdim=True)
+        average = near.sum(-1, keepdim=True) / mask.sum(-1).clamp(min=1)[:, None, None]
+        return torch.cat([known.amax(-1, keepdim=True).clamp(min=-10.0), soft, average], -1)
 
 
 class Retriever(nn.Module):
