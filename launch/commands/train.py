@@ -1,7 +1,6 @@
 """``daogou train``: a log in, a checkpoint out."""
 
 from pathlib import Path
-from shutil import rmtree
 from typing import Annotated
 
 import typer
@@ -10,22 +9,6 @@ from contracts.protocol import Protocol
 from launch.options import Broker, settings_for
 
 app = typer.Typer()
-
-
-def _from_topics(folder: Path, broker: str) -> tuple[Path, Path]:
-    """The two files of a snapshot; one that an earlier try left is taken as it is."""
-    import asyncio
-
-    from launch.bar import bar
-    from launch.log_snapshot import EVENTS, ITEMS, save_log
-
-    if folder.is_dir():
-        typer.echo(f"goes on with the log in {folder}")
-        return folder / EVENTS, folder / ITEMS
-    with bar() as (say, step):
-        found = asyncio.run(save_log(settings_for(broker), folder, lambda n: step(f"{n:,} records read", n, 0)))
-        say(f"read from Kafka: {found.events:,} events, {found.items:,} items, {found.refused:,} records refused")
-    return folder / EVENTS, folder / ITEMS
 
 
 @app.command()
@@ -71,36 +54,12 @@ def train(
     from launch.training_extra import required
 
     required()
-    from msgspec.structs import replace
+    from launch.training_run import Asked, run_training
 
-    from inference.scorers.fallback import BLEND
-    from launch.bar import bar
-    from training.config import PRESETS
-    from training.encoder import quiet
-    from training.log import read_log
-    from training.memory import available_memory, check_memory, needs
-    from training.train import train as run
-
-    if preset not in PRESETS:
-        raise typer.BadParameter(f"{preset!r}; there are {', '.join(PRESETS)}", param_hint="--preset")
-    quiet()
     if topics == (events is not None):
         raise typer.BadParameter("name an events file, or say --topics to read Kafka; one of the two")
-    saved = out.with_name(f"{out.name}.log") if topics else None
-    if saved is not None:
-        events, items = _from_topics(saved, broker)
-    log = read_log(events, items, hold_back, until)  # type: ignore[arg-type]
-    plan = replace(
-        PRESETS[preset], seed=seed, threads=threads, epochs=epochs or PRESETS[preset].epochs,
-        protocol=protocol or (Protocol.LEAVE_ONE_OUT if hold_back else log.protocol),
+    asked = Asked(
+        events=events, items=items, out=out, preset=preset, epochs=epochs, seed=seed, encoder=encoder,
+        hold_back=hold_back, until=until, protocol=protocol, any_memory=any_memory, threads=threads,
     )  # fmt: skip
-    for reason, count in log.refused.items():
-        typer.echo(f"refused {count:,} rows: {reason}")
-    if not any_memory:
-        check_memory(needs(log, plan, plan.encoder.dim), available_memory())
-    with bar() as (say, step):
-        checkpoint = run(log, out, plan, say, encoder, BLEND, step)
-    if saved is not None:
-        rmtree(saved)
-    figures = ", ".join(f"{figure.name} {figure.value:g}" for figure in checkpoint.facts.metrics)
-    typer.echo(f"{out}: {figures}")
+    run_training(asked, settings_for(broker) if topics else None)

@@ -1,0 +1,85 @@
+"""The body of ``daogou train``: where the log comes from, whether it fits the machine, and what is said meanwhile."""
+
+import asyncio
+from pathlib import Path
+from shutil import rmtree
+
+import typer
+from msgspec import Struct
+from msgspec.structs import replace
+
+from contracts.protocol import Protocol
+from contracts.settings import Settings
+from inference.scorers.fallback import BLEND
+from launch.bar import bar
+from launch.log_snapshot import EVENTS, ITEMS, save_log
+from training.config import PRESETS, Plan
+from training.encoder import quiet
+from training.log import Log, read_log
+from training.memory import available_memory, check_memory, needs
+from training.train import train
+
+
+class Asked(Struct, frozen=True, kw_only=True):
+    """What the command line asks for; see ``daogou train --help``. Without ``events`` the log is read from Kafka."""
+
+    events: Path | None
+    items: Path | None
+    out: Path
+    preset: str
+    epochs: int | None
+    seed: int
+    encoder: Path | None
+    hold_back: int
+    until: float
+    protocol: Protocol | None
+    any_memory: bool
+    threads: int
+
+
+def run_training(asked: Asked, settings: Settings | None = None) -> None:
+    """Train, and say how good it is. ``settings``: where Kafka is, if the log comes from there.
+
+    Raises: Unreadable, Unacceptable, EnvironmentRefused, BrokerUnavailable.
+    """
+    if asked.preset not in PRESETS:
+        raise typer.BadParameter(f"{asked.preset!r}; there are {', '.join(PRESETS)}", param_hint="--preset")
+    quiet()
+    saved = _from_topics(asked.out.with_name(f"{asked.out.name}.log"), settings) if settings else None
+    log = _log(asked, saved)
+    plan = _plan(asked, log)
+    if not asked.any_memory:
+        check_memory(needs(log, plan, plan.encoder.dim), available_memory())
+    with bar() as (say, step):
+        checkpoint = train(log, asked.out, plan, say, asked.encoder, BLEND, step)
+    if saved is not None:
+        rmtree(saved)
+    figures = ", ".join(f"{figure.name} {figure.value:g}" for figure in checkpoint.facts.metrics)
+    typer.echo(f"{asked.out}: {figures}")
+
+
+def _from_topics(folder: Path, settings: Settings) -> Path:
+    """A folder with a snapshot of the topics; one that an earlier try left is taken as it is."""
+    if folder.is_dir():
+        typer.echo(f"goes on with the log in {folder}")
+        return folder
+    with bar() as (say, step):
+        found = asyncio.run(save_log(settings, folder, lambda n: step(f"{n:,} records read", n, 0)))
+        say(f"read from Kafka: {found.events:,} events, {found.items:,} items, {found.refused:,} records refused")
+    return folder
+
+
+def _log(asked: Asked, saved: Path | None) -> Log:
+    events, items = (saved / EVENTS, saved / ITEMS) if saved else (asked.events or Path(), asked.items)
+    log = read_log(events, items, asked.hold_back, asked.until)
+    for reason, count in log.refused.items():
+        typer.echo(f"refused {count:,} rows: {reason}")
+    return log
+
+
+def _plan(asked: Asked, log: Log) -> Plan:
+    preset = PRESETS[asked.preset]
+    return replace(
+        preset, seed=asked.seed, threads=asked.threads, epochs=asked.epochs or preset.epochs,
+        protocol=asked.protocol or (Protocol.LEAVE_ONE_OUT if asked.hold_back else log.protocol),
+    )  # fmt: skip
