@@ -1,7 +1,6 @@
 """The catalogue by hand: items out of files onto the topic, single items put and taken out, what is there now."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -14,10 +13,11 @@ from contracts.events import ItemId, items_of
 from contracts.messages import CatalogueItem
 from contracts.settings import KafkaSettings
 from contracts.topics import CATALOGUE
+from launch.producing import producing
 from launch.publish import Published, events_of, find_events, find_file, lines_of
 from launch.topic_reader import read_to_end
 from streams.names import physical
-from streams.producer import Outgoing, Producer
+from streams.producer import Outgoing
 
 CHUNK = 2_000
 ITEM_FILES = ("items.jsonl.gz", "items.jsonl")
@@ -68,7 +68,7 @@ async def put_items(settings: KafkaSettings, items: Iterable[CatalogueItem]) -> 
     """Upsert items, acknowledged; returns how many."""
     count, topic = 0, physical(settings, CATALOGUE)
     records = (Outgoing(topic, item.item_id.encode(), encode_json(item)) for item in items)
-    async with _producer(settings) as producer:
+    async with producing(settings) as producer:
         while chunk := list(islice(records, CHUNK)):
             await producer.send(chunk)
             count += len(chunk)
@@ -78,7 +78,7 @@ async def put_items(settings: KafkaSettings, items: Iterable[CatalogueItem]) -> 
 async def delete_items(settings: KafkaSettings, items: Iterable[ItemId]) -> None:
     """Take items out, acknowledged. Unknown ones are fine."""
     topic = physical(settings, CATALOGUE)
-    async with _producer(settings) as producer:
+    async with producing(settings) as producer:
         await producer.send([Outgoing(topic, item.encode(), None) for item in items])
 
 
@@ -94,13 +94,3 @@ async def current_items(settings: KafkaSettings) -> dict[ItemId, CatalogueItem]:
             except BadInput:
                 continue  # the workers dead-letter it
     return items
-
-
-@asynccontextmanager
-async def _producer(settings: KafkaSettings) -> AsyncIterator[Producer]:
-    producer = Producer(settings)
-    await producer.start()
-    try:
-        yield producer
-    finally:
-        await producer.stop()

@@ -1,7 +1,7 @@
 """The rules by hand: put on their topic, taken off it, what is there, what an expression means, a dry run."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from time import time
 
 from msgspec import Struct
@@ -16,9 +16,10 @@ from contracts.topics import RULES
 from inference.rules.book import RuleBook
 from inference.rules.expression import DAY_MS
 from launch.catalogue_files import current_items
+from launch.producing import producing
 from launch.topic_reader import read_to_end
 from streams.names import physical
-from streams.producer import Outgoing, Producer
+from streams.producer import Outgoing
 from streams.rules import take_rule
 
 
@@ -48,13 +49,13 @@ async def current_rules(settings: KafkaSettings) -> Kept:
 async def save_rule(settings: KafkaSettings, rule: Rule) -> None:
     """Put a rule, once it is known to be one. Raises: Unacceptable, BrokerUnavailable."""
     (await _book(settings)).admit(rule)
-    async with _producer(settings) as producer:
+    async with producing(settings) as producer:
         await producer.send([Outgoing(physical(settings, RULES), rule.rule_id.encode(), encode_json(rule))])
 
 
 async def delete_rules(settings: KafkaSettings, rule_ids: Sequence[str]) -> None:
     """Delete rules, acknowledged. Unknown ones are fine."""
-    async with _producer(settings) as producer:
+    async with producing(settings) as producer:
         await producer.send([Outgoing(physical(settings, RULES), each.encode(), None) for each in rule_ids])
 
 
@@ -91,13 +92,3 @@ async def _book(settings: KafkaSettings) -> RuleBook:
     async for record in read_to_end(settings, RULES):
         take_rule(book, record)
     return book
-
-
-@asynccontextmanager
-async def _producer(settings: KafkaSettings) -> AsyncIterator[Producer]:
-    producer = Producer(settings)
-    await producer.start()
-    try:
-        yield producer
-    finally:
-        await producer.stop()
