@@ -10,6 +10,7 @@ from contracts.codec import decode_event, encode_json
 from contracts.errors import BadInput
 from contracts.settings import Settings
 from contracts.topics import CLICKSTREAM
+from contracts.whole_folder import replaced
 from launch.catalogue_files import current_items
 from launch.topic_reader import read_to_end
 
@@ -28,12 +29,17 @@ class Snapshot(Struct, kw_only=True):
 async def save_log(settings: Settings, folder: Path, read: Callable[[int], None]) -> Snapshot:
     """Write both topics into ``folder``, whole or not at all. ``read`` hears how many records were read.
 
-    An event has the time that the loop gave it. Raises: BrokerUnavailable, TopicsRefused.
+    An event has the time that the loop gave it. Raises: BrokerUnavailable, TopicsRefused, EnvironmentRefused.
     """
     saved = Snapshot()
-    part = folder.with_name(f"{folder.name}.part")
-    part.mkdir(parents=True, exist_ok=True)
-    with gzip.open(part / EVENTS, "wb", compresslevel=3) as events:
+    with replaced(folder) as part:
+        await _save_events(settings, part / EVENTS, saved, read)
+        await _save_items(settings, part / ITEMS, saved)
+    return saved
+
+
+async def _save_events(settings: Settings, path: Path, saved: Snapshot, read: Callable[[int], None]) -> None:
+    with gzip.open(path, "wb", compresslevel=3) as events:
         async for record in read_to_end(settings.kafka, CLICKSTREAM):
             try:
                 event = decode_event(record.value, record.key, record.headers, record.timestamp)
@@ -44,9 +50,10 @@ async def save_log(settings: Settings, folder: Path, read: Callable[[int], None]
                 saved.events += 1
             if not (saved.events + saved.refused) % TOLD_EVERY:
                 read(saved.events + saved.refused)
-    with gzip.open(part / ITEMS, "wb", compresslevel=3) as items:
+
+
+async def _save_items(settings: Settings, path: Path, saved: Snapshot) -> None:
+    with gzip.open(path, "wb", compresslevel=3) as items:
         for item in (await current_items(settings.kafka)).values():
             items.write(encode_json(item) + b"\n")
             saved.items += 1
-    part.rename(folder)
-    return saved
