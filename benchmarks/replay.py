@@ -19,10 +19,11 @@ def main(
     folder: Path,
     freshness: str = "0,60,3600,86400",
     bundle: Path | None = None,
+    one_in: Annotated[int, typer.Option(help="Ask one shopper in so many; all of them teach.")] = 1,
     name: Annotated[str, typer.Option(help="The file in docs/benchmarks.")] = "",
 ) -> None:
     """Replay, and write the result."""
-    found = replayed(folder, Wanted(freshness=freshness, bundle=bundle))
+    found = replayed(folder, Wanted(freshness=freshness, bundle=bundle, one_in=one_in))
     for delay in found.delays:
         for row in delay.rows:
             figures = " ".join(f"recall@{f.k} {f.recall:.4f} MRR@{f.k} {f.mrr:.4f}" for f in row.figures)

@@ -40,7 +40,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     Before ``first`` the log is only learned from; after ``last`` it is not read, so that settings can be chosen on a
     part of the log and measured on the rest. ``batch``: most turns that are answered together. ``surface``: which of
-    the engine's answers.
+    the engine's answers. ``one_in``: of so many shoppers one is asked, all teach.
     """
 
     first: float = 0.6
@@ -48,6 +48,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     flush_ms: int = 1000
     batch: int = 64
     surface: str = NEXT
+    one_in: int = 1
 
     def between(self, events: int) -> range:
         """The numbers of the events whose turns are predicted."""
@@ -94,7 +95,8 @@ class Replay:
             self._until(event.time_ms)
             turns = self._turns.see(event)
             if number in predicted:
-                self._asked += [Asked(self._ask(number, event), turn) for turn in turns]
+                asking = [turn for turn in turns if turn.shopper % self._plan.one_in == 0]
+                self._asked += [Asked(self._ask(number, event), turn) for turn in asking]
             self._held.happened(number, event)
             if not number % STEP:
                 step(number, predicted.stop)

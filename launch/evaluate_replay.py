@@ -29,6 +29,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     last: float = 1.0
     seed: int = 0
     surface: str = NEXT
+    one_in: int = 1
 
 
 def evaluate_replay(folder: Path, wanted: Wanted, as_json: bool) -> None:
@@ -41,8 +42,9 @@ def evaluate_replay(folder: Path, wanted: Wanted, as_json: bool) -> None:
     console.print(_table(found))
     console.print(_parts(found.delays[0]))
     served = f"bundle {found.bundle[:12]}" if found.bundle else "no bundle: the fallback scorer"
+    asked = f" (one shopper in {wanted.one_in} is asked)" if wanted.one_in > 1 else ""
     typer.echo(
-        f"{found.data}: {found.turns:,} turns of {found.shoppers:,} shoppers, {found.events:,} events, "
+        f"{found.data}: {found.turns:,} turns of {found.shoppers:,} shoppers{asked}, {found.events:,} events, "
         f"{found.items:,} items; {served}"
     )
 
@@ -69,7 +71,12 @@ def replayed(folder: Path, wanted: Wanted) -> ReplayTable:
 def _plan(wanted: Wanted, interval: float) -> Plan:
     if not 0.0 <= wanted.first < wanted.last <= 1.0:
         raise typer.BadParameter("shares of the log: 0 <= FROM < UNTIL <= 1", param_hint="--from, --until")
-    return Plan(first=wanted.first, last=wanted.last, flush_ms=round(interval * 1000), surface=wanted.surface)
+    if wanted.one_in < 1:
+        raise typer.BadParameter("one shopper in so many, from 1 on", param_hint="--one-in")
+    return Plan(
+        first=wanted.first, last=wanted.last, flush_ms=round(interval * 1000), surface=wanted.surface,
+        one_in=wanted.one_in,
+    )  # fmt: skip
 
 
 def _seconds(text: str) -> list[float]:

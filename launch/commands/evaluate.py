@@ -30,6 +30,7 @@ def evaluate(
     first: Annotated[float, typer.Option("--from", help="Replay: before this share of the log only learn.")] = 0.6,
     surface: Annotated[str, typer.Option(help="Replay: which list of the shop (`daogou surfaces`).")] = "next",
     last: Annotated[float, typer.Option("--until", help="Replay: stop at this share of the log.")] = 1.0,
+    one_in: Annotated[int, typer.Option(help="Replay: ask one shopper in so many; all of them teach.")] = 1,
     sasrec: Annotated[bool, typer.Option("--sasrec", help="One more baseline, a transformer: minutes.")] = False,
     out: Annotated[Path | None, typer.Option(help="A folder for evaluation.json and pictures; not for replay.")] = None,
     as_json: Json = False,
@@ -60,7 +61,9 @@ def evaluate(
     if protocol == "replay":
         from launch.evaluate_replay import Wanted, evaluate_replay
 
-        wanted = Wanted(freshness=freshness, bundle=bundle, first=first, last=last, seed=seed, surface=surface)
+        wanted = Wanted(
+            freshness=freshness, bundle=bundle, first=first, last=last, seed=seed, surface=surface, one_in=one_in
+        )
         evaluate_replay(folder, wanted, as_json)
         return
     from launch.evaluate_split import Asked, evaluate_split

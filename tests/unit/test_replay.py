@@ -337,3 +337,11 @@ def test_a_log_without_times_is_refused(tmp_path: Path, capsys: pytest.CaptureFi
             file.write(json.dumps(row) + "\n")
     assert run(["evaluate", str(tmp_path), "--protocol", "replay"]) == 1
     assert "has no times" in capsys.readouterr().err
+
+
+def test_one_shopper_in_so_many_is_asked_and_all_teach() -> None:
+    events = [view(f"u{shopper}", item, shopper * 10 + at) for shopper in range(9) for at, item in enumerate("abc")]
+    every, third = replayed(events), replayed(events, one_in=3)
+    asked = every.shoppers % 3 == 0
+    assert third.shoppers.tolist() == every.shoppers[asked].tolist() != []
+    assert third.ranks.tolist() == every.ranks[:, asked].tolist()  # what was known is the same
