@@ -33,10 +33,14 @@ class Product(NamedTuple):
 
 def products(size: RankerSize, vector_dim: int, history: int, candidates: int) -> list[Product]:
     """One shopper's: the history through all blocks but the last, whose answer nobody reads; candidates through all."""
-    joined = size.dim + size.feature_dim + len(FEATURES) + 3
+    joined = size.dim + size.feature_dim + len(FEATURES) + 2
     return [
         *(Product(rows, vector_dim, size.dim) for rows in (history, candidates)),
-        *(one for layer in range(size.layers) for one in _block(size, history, candidates, layer == size.layers - 1)),
+        *(
+            one
+            for layer in range(size.layers)
+            for one in _block(size, history + 1, candidates, layer == size.layers - 1)
+        ),
         Product(history, vector_dim, size.dim),  # likeness: the history there and back, and candidates against it
         Product(history, size.dim, vector_dim),
         Product(candidates, vector_dim, history, weights=False),
@@ -49,14 +53,11 @@ def products(size: RankerSize, vector_dim: int, history: int, candidates: int) -
 
 
 def _block(size: RankerSize, history: int, candidates: int, last: bool) -> Iterator[Product]:
-    head = size.dim // size.attention_heads
-    yield from (Product(history, size.dim, size.dim) for _ in ("k", "v"))
-    yield from (Product(candidates, size.dim, size.dim) for _ in ("q", "k", "v", "out"))
-    if not last:
-        yield from (Product(history, size.dim, size.dim) for _ in ("q", "out"))
+    """``history`` with the place for "nothing"."""
+    yield from (Product(history, size.dim, size.dim) for _ in ("keys", "values"))
     for rows in (candidates,) if last else (candidates, history):
-        yield Product(rows, head, history, size.attention_heads, weights=False)
-        yield Product(rows, history, head, size.attention_heads, weights=False)
+        yield Product(rows, size.dim, history, weights=False)
+        yield Product(rows, history, size.dim, weights=False)
         yield Product(rows, size.dim, 2 * size.dim)
         yield Product(rows, 2 * size.dim, size.dim)
 

@@ -60,7 +60,7 @@ class Rate(NamedTuple):
 
 
 def size_of(dim: int, layers: int) -> RankerSize:
-    return RankerSize(dim=dim, layers=layers, attention_heads=max(2, dim // 32), feature_dim=min(32, dim // 2))
+    return RankerSize(dim=dim, layers=layers, feature_dim=min(32, dim // 2))
 
 
 def vector_dim(size: RankerSize) -> int:

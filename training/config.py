@@ -6,13 +6,15 @@ import msgspec
 from msgspec import Struct
 
 from contracts.bundle import Figure, TrainingFacts
-from contracts.errors import Reason, Unreadable
+from contracts.errors import Reason, Unacceptable, Unreadable
 from contracts.protocol import Protocol
 
 CONFIG = "checkpoint.json"
 RANKER_WEIGHTS = "ranker.safetensors"
 ITEM_IDS = "items.json"
 ENCODER_FOLDER = "encoder"
+#: Of ``training/model.py``: weights of another one cannot be read. 1 had several heads, and candidates saw themselves.
+ARCHITECTURE = 2
 
 
 class RankerSize(Struct, frozen=True, kw_only=True):
@@ -20,7 +22,6 @@ class RankerSize(Struct, frozen=True, kw_only=True):
 
     dim: int = 64
     layers: int = 2
-    attention_heads: int = 2
     feature_dim: int = 32
     dropout: float = 0.1
     history_limit: int = 50
@@ -81,7 +82,7 @@ PRESETS = {
     "small": Plan(),
     "base": Plan(
         preset="base", epochs=20, patience=4,
-        ranker=RankerSize(dim=128, layers=3, attention_heads=4, delta_dim=32),
+        ranker=RankerSize(dim=128, layers=3, delta_dim=32),
     ),
 }  # fmt: skip
 
@@ -96,6 +97,7 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     feature_scales: tuple[float, ...]
     prerank: tuple[float, ...]
     facts: TrainingFacts
+    architecture: int = 1
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint, item_ids: tuple[str, ...]) -> None:
@@ -105,14 +107,18 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, item_ids: tuple[str, .
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
-    """Read the description. Raises: Unreadable, where it is none of ours."""
+    """Read the description. Raises: Unreadable, where it is none of ours; Unacceptable, where its model is old."""
     path = folder / CONFIG
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Checkpoint)
+        found = msgspec.json.decode(path.read_bytes(), type=Checkpoint)
     except OSError as error:
         raise Unreadable(Reason.EMPTY, f"{folder} is no checkpoint: {CONFIG} cannot be read") from error
     except msgspec.DecodeError as error:
         raise Unreadable(Reason.INVALID_FIELD, f"{path}: {error}") from error
+    if found.architecture != ARCHITECTURE:
+        said = f"{folder} holds a model of architecture {found.architecture}, this version reads {ARCHITECTURE}"
+        raise Unacceptable(Reason.NOT_APPLICABLE, f"{said}: train it again (bundles that were exported go on serving)")
+    return found
 
 
 def load_item_ids(folder: Path) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
 """The ranker: one forward encodes a history and scores all its candidates, each isolated from the others.
 
 A history token is the item's vector, the kind of event, the time since, and the place from the end. History attends
-to itself causally. A candidate attends to the history and to itself, never to another candidate: its score does not
-depend on who else is in the list. The (H + N)^2 mask is never built. Counted features (co-occurrence, likeness, ...)
+to itself causally. A candidate attends to the history alone, never to another candidate: its score does not depend on
+who else is in the list. The history begins with a place for "nothing", so that who has none, or who finds nothing of
+what is asked in it, attends to that. The (H + N)^2 mask is never built. Counted features (co-occurrence, likeness, ...)
 alone already are a strong ranker (``Ranker.plain``), which is taught first; attention learns what to add to it.
 """
 
@@ -23,107 +24,82 @@ NEVER = -1e4  # finite, so that a row without any history has no NaN
 
 
 class Memory(NamedTuple):
-    """A block's history as candidates attend to it, made once for all of them; ``heads`` of ``h = d / heads`` columns.
-
-    ``keys`` [B, heads, H + 1, h + 2], scaled, their last two columns and last row those of ``Attention.candidates``;
-    ``values`` [B, heads, H + 1, h], the last row zeros.
-    """
+    """A block's history as candidates attend to it, made once for all: ``keys`` and ``values`` [B, H + 1, d]."""
 
     keys: Tensor
     values: Tensor
 
 
 class Encoded(NamedTuple):
-    """A history: what candidates attend to in each block, and ``last`` [B, H, d], what comes out of the last block.
+    """A history: what candidates attend to in each block, and ``last`` [B, H + 1, d], what comes out of the last one.
 
-    ``mask`` [B, H] is True where there is an event.
+    ``mask`` [B, H] is True where there is an event; ``hidden`` [B, 1, H + 1] is added to scores, before all a place for
+    "nothing", which is never hidden.
     """
 
     memories: tuple[Memory, ...]
     last: Tensor
     mask: Tensor
+    hidden: Tensor
 
     def of(self, rows: Tensor) -> "Encoded":
         """Those of ``rows`` alone."""
         memories = tuple(Memory(memory.keys[rows], memory.values[rows]) for memory in self.memories)
-        return Encoded(memories, self.last[rows], self.mask[rows])
+        return Encoded(memories, self.last[rows], self.mask[rows], self.hidden[rows])
 
 
 class Attention(nn.Module):
-    """Multi-head attention of history over history, and of candidates over history and themselves."""
+    """One head, of history over history and of candidates over history.
 
-    last: Tensor
+    With one head a query's and a key's weights are one product, and so are a value's and the output's: both are made of
+    the history, once for all that attend to it, and what attends is its own query.
+    """
 
-    def __init__(self, dim: int, heads: int) -> None:
+    def __init__(self, dim: int) -> None:
         super().__init__()
-        self.heads = heads
-        self.scale = 1.0 / math.sqrt(dim // heads)
-        self.q, self.k, self.v, self.out = (nn.Linear(dim, dim) for _ in range(4))
-        self.k.load_state_dict(self.q.state_dict())  # W_k = W_q at first: likeness is attended from the start
-        last = nn.functional.pad(torch.ones(1, 1, 1, 1), (dim // heads + 1, 0))
-        self.register_buffer("last", last, persistent=False)  # the memory's last key: reads a candidate's own score
+        self.keys, self.values = nn.Linear(dim, dim), nn.Linear(dim, dim)
+        with torch.no_grad():  # as if a query's weights were a key's: likeness is attended from the start
+            self.keys.weight.copy_(self.keys.weight.T @ self.keys.weight)
+        self.scale = 1.0 / math.sqrt(dim)
 
-    def split(self, x: Tensor) -> Tensor:
-        """[B, L, d] -> [B, L, heads, d / heads]."""
-        return x.view(x.shape[0], x.shape[1], self.heads, -1)
+    def memory(self, x: Tensor) -> Memory:
+        """[B, H + 1, d] -> what is attended to."""
+        return Memory(self.keys(x) * self.scale, self.values(x))
 
-    def history(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Memory]:
-        """Causal, over events only (a padded place sees itself); and what candidates will attend to."""
-        q, k, v = (self.split(each(x)).transpose(1, 2) for each in (self.q, self.k, self.v))
-        k = k * self.scale
-        places = torch.arange(x.shape[1], device=x.device)
-        before = places[:, None] >= places[None, :]
-        seen = (before[None] & mask[:, None, :]) | (places[:, None] == places[None, :])[None]
-        scores = q @ k.transpose(-1, -2) + (~seen[:, None]) * NEVER
-        return self.join((scores.softmax(-1) @ v).transpose(1, 2)), self._memory(k, v, mask)
-
-    def _memory(self, k: Tensor, v: Tensor, mask: Tensor) -> Memory:
-        """A column that is added to the scores of what is no event; a row and column for a candidate's own score."""
-        hidden = ((~mask) * NEVER)[:, None, :, None].to(k.dtype).expand(-1, self.heads, -1, -1)
-        own = self.last.expand(k.shape[0], self.heads, -1, -1)
-        keys = torch.cat([nn.functional.pad(torch.cat([k, hidden], -1), (0, 1)), own], 2)
-        return Memory(keys, nn.functional.pad(v, (0, 0, 0, 1)))
-
-    def candidates(self, c: Tensor, memory: Memory) -> Tensor:
-        """Each candidate over the history and itself alone; ``c`` [B * N, d], in and out.
-
-        Its own score is one more column of its query, which only the memory's last key reads, and a one is another,
-        which hides the padding: one product gives all scores, with nothing to add and nothing to join.
-        """
-        shoppers = memory.keys.shape[0]
-        q, k, v = (self.split(each(c).unflatten(0, (shoppers, -1))) for each in (self.q, self.k, self.v))
-        own = (q * k).sum(-1, keepdim=True) * self.scale
-        asks = torch.cat([q, torch.ones_like(own), own], -1).transpose(1, 2)
-        weights = (asks @ memory.keys.transpose(-1, -2)).softmax(-1)
-        found = (weights @ memory.values).transpose(1, 2) + weights[..., -1:].transpose(1, 2) * v
-        return self.out(found.flatten(2).flatten(0, 1))  # type: ignore[no-any-return]
-
-    def join(self, x: Tensor) -> Tensor:
-        """[B, L, heads, d / heads] -> [B, L, d]."""
-        return self.out(x.flatten(-2))  # type: ignore[no-any-return]
+    def forward(self, x: Tensor, memory: Memory, hidden: Tensor) -> Tensor:
+        """[B * L, d] -> [B * L, d]; ``hidden`` [B, 1 or L, H + 1]."""
+        scores = x.view(hidden.shape[0], -1, x.shape[1]) @ memory.keys.transpose(-1, -2) + hidden
+        return (scores.softmax(-1) @ memory.values).flatten(0, 1)
 
 
 class Block(nn.Module):
-    """Pre-norm transformer block, the same weights for history and candidates."""
+    """Pre-norm transformer block, the same weights for history and candidates.
+
+    Attention and network read one norm and are added side by side (Wang and Komatsuzaki, GPT-J; Chowdhery et al.,
+    "PaLM", 2022). It works on rows: there a product and what is added to it are one step.
+    """
 
     def __init__(self, size: RankerSize) -> None:
         super().__init__()
-        self.before, self.after = nn.LayerNorm(size.dim), nn.LayerNorm(size.dim)
-        self.attention = Attention(size.dim, size.attention_heads)
-        self.mlp = nn.Sequential(nn.Linear(size.dim, 2 * size.dim), nn.GELU(), nn.Linear(2 * size.dim, size.dim))
+        self.norm, self.attention = nn.LayerNorm(size.dim), Attention(size.dim)
+        self.widen = nn.Linear(size.dim, 2 * size.dim)
+        self.narrow = nn.Linear(2 * size.dim, size.dim, bias=False)  # the values have a bias already
         self.drop = nn.Dropout(size.dropout)
 
-    def history(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Memory]:
-        """[B, H, d] -> [B, H, d], and what candidates attend to in this block."""
-        attended, memory = self.attention.history(self.before(x), mask)
-        return self._rest(x + self.drop(attended)), memory
+    def history(self, x: Tensor, hidden: Tensor) -> tuple[Tensor, Memory]:
+        """[B, H + 1, d] -> [B, H + 1, d], and what candidates attend to in this block."""
+        normed = self.norm(x)
+        memory = self.attention.memory(normed)
+        rows = self._added(x.flatten(0, 1), normed.flatten(0, 1), memory, hidden)
+        return rows.view(x.shape), memory
 
-    def candidates(self, c: Tensor, memory: Memory) -> Tensor:
+    def candidates(self, c: Tensor, memory: Memory, hidden: Tensor) -> Tensor:
         """[B * N, d], beside the history as it went into this block."""
-        return self._rest(c + self.drop(self.attention.candidates(self.before(c), memory)))
+        return self._added(c, self.norm(c), memory, hidden)
 
-    def _rest(self, x: Tensor) -> Tensor:
-        return x + self.drop(self.mlp(self.after(x)))  # type: ignore[no-any-return]
+    def _added(self, x: Tensor, normed: Tensor, memory: Memory, hidden: Tensor) -> Tensor:
+        wide = self.drop(torch.relu(self.widen(normed)))
+        return torch.addmm(x + self.drop(self.attention(normed, memory, hidden)), wide, self.narrow.weight.T)
 
 
 class Ranker(nn.Module):
@@ -138,23 +114,23 @@ class Ranker(nn.Module):
         self.kind = nn.Embedding(len(Kind), size.dim)
         self.gap = nn.Embedding(GAP_BUCKETS, size.dim)
         self.place = nn.Embedding(size.history_limit, size.dim)
-        self.asked = nn.Embedding(1, size.dim)
+        self.asked, self.nothing = nn.Embedding(1, size.dim), nn.Embedding(1, size.dim)
         self.blocks: Sequence[Block] = nn.ModuleList(Block(size) for _ in range(size.layers))  # type: ignore[assignment]
         self.norm = nn.LayerNorm(size.dim)
         self.likeness = nn.Linear(vector_dim, size.dim, bias=False)
-        self.features = nn.Sequential(nn.Linear(len(FEATURES), size.feature_dim), nn.GELU())
-        joined = size.dim + size.feature_dim + len(FEATURES) + 3
-        self.heads = nn.Sequential(nn.Linear(joined, size.dim), nn.GELU(), nn.Linear(size.dim, len(HEADS)))
+        self.features = nn.Sequential(nn.Linear(len(FEATURES), size.feature_dim), nn.ReLU())
+        joined = size.dim + size.feature_dim + len(FEATURES) + 2
+        self.heads = nn.Sequential(nn.Linear(joined, size.dim), nn.ReLU(), nn.Linear(size.dim, len(HEADS)))
         self.straight = nn.Linear(len(FEATURES), len(HEADS))
         self.wide = nn.Sequential(
-            nn.Linear(len(FEATURES), WIDE), nn.GELU(), nn.Linear(WIDE, WIDE), nn.GELU(), nn.Linear(WIDE, len(HEADS))
+            nn.Linear(len(FEATURES), WIDE), nn.ReLU(), nn.Linear(WIDE, WIDE), nn.ReLU(), nn.Linear(WIDE, len(HEADS))
         )
         self.light = nn.Linear(len(FEATURES), 1, bias=False)  # served as the bundle's prerank, no part of the logits
         self.query = nn.Linear(size.dim, vector_dim)
         for last in (self.heads[-1], self.wide[-1]):  # nothing is added before something is learned
             nn.init.zeros_(last.weight)  # type: ignore[arg-type]
             nn.init.zeros_(last.bias)  # type: ignore[arg-type]
-        for embedding in (self.kind, self.gap, self.place, self.asked):
+        for embedding in (self.kind, self.gap, self.place, self.asked, self.nothing):
             nn.init.normal_(embedding.weight, std=EMBEDDING_STD)
         self.stretch = math.sqrt(vector_dim)  # a unit vector's numbers are small beside the embeddings'
         self.register_buffer("means", torch.zeros(len(FEATURES)))
@@ -165,11 +141,14 @@ class Ranker(nn.Module):
         places = torch.arange(vectors.shape[1], device=vectors.device).flip(0).clamp(max=self.place.num_embeddings - 1)
         mask = kinds > 0
         x = self._token(vectors) + self.kind(kinds) + self.gap(gaps) + self.place(places)[None]
+        x = torch.cat([self.nothing.weight[None].expand(x.shape[0], -1, -1), x], 1)
+        hidden = nn.functional.pad((~mask) * NEVER, (1, 0))[:, None]
+        causal = torch.ones(x.shape[1], x.shape[1], device=x.device).triu(1) * NEVER
         memories = []
         for block in self.blocks:
-            x, memory = block.history(x, mask)
+            x, memory = block.history(x, hidden + causal)
             memories.append(memory)
-        return Encoded(tuple(memories), x, mask)
+        return Encoded(tuple(memories), x, mask, hidden)
 
     def query_of(self, history: Encoded) -> Tensor:
         """[B, D]: what the shopper looks for, to be dotted with item vectors."""
@@ -179,7 +158,7 @@ class Ranker(nn.Module):
         """Logits [B, N, heads] of ``candidates`` [B, N, D], each beside the history alone. ``vectors`` as encoded."""
         c = self._token(candidates.flatten(0, 1), self.asked.weight[0])  # rows: a product and its bias are one step
         for block, memory in zip(self.blocks, history.memories, strict=True):
-            c = block.candidates(c, memory)
+            c = block.candidates(c, memory, history.hidden)
         scaled = self.standard(features.flatten(0, 1))
         near = self._likeness(candidates, vectors, history.mask).flatten(0, 1)
         joined = torch.cat([self.norm(c), self.features(scaled), scaled, near], -1)
@@ -214,7 +193,7 @@ class Ranker(nn.Module):
         return nn.functional.linear(vectors, self.item.weight * self.stretch, self.item.bias + beside)
 
     def _likeness(self, candidates: Tensor, vectors: Tensor, mask: Tensor) -> Tensor:
-        """[B, N, 3]: how like the candidate is to the history: the most, softly the most, on average.
+        """[B, N, 2]: how like the candidate is to the history: the most, and on average.
 
         The history goes through the weights there and back, so that no candidate has to. What is no event is like
         nothing, at 0.
@@ -222,9 +201,8 @@ class Ranker(nn.Module):
         past = (self.likeness(vectors) * (mask[..., None] * self.stretch)) @ self.likeness.weight
         near = candidates @ past.transpose(-1, -2)
         known = near + ((~mask) * NEVER)[:, None]
-        soft = (known.softmax(-1) * near).sum(-1, keepdim=True)
         average = near.sum(-1, keepdim=True) / mask.sum(-1).clamp(min=1)[:, None, None]
-        return torch.cat([known.amax(-1, keepdim=True).clamp(min=-10.0), soft, average], -1)
+        return torch.cat([known.amax(-1, keepdim=True).clamp(min=-10.0), average], -1)
 
 
 class Retriever(nn.Module):

@@ -12,7 +12,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from contracts.features import FEATURES_VERSION
-from training.config import Plan
+from training.config import ARCHITECTURE, Plan
 
 KEY = "run"
 STATE = "state.safetensors"
@@ -31,7 +31,7 @@ class Progress(Struct, frozen=True, kw_only=True):
 def run_key(plan: Plan, data_digest: str, encoder: Path | None) -> str:
     """What makes two runs the same: plan, data, features, and the given encoder's weights."""
     weights = sorted(encoder.glob("*.safetensors")) if encoder else []
-    parts = (msgspec.json.encode(plan), data_digest.encode(), str(FEATURES_VERSION).encode())
+    parts = (msgspec.json.encode(plan), data_digest.encode(), f"{FEATURES_VERSION} {ARCHITECTURE}".encode())
     return sha256(b"\0".join((*parts, *(sha256(path.read_bytes()).digest() for path in weights)))).hexdigest()
 
 

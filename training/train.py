@@ -20,7 +20,7 @@ from contracts.messages import CatalogueItem
 from contracts.protocol import Protocol
 from contracts.whole_folder import replaced
 from training.chunks import CHECK, LEARN, Chunks, write_chunks
-from training.config import ENCODER_FOLDER, RANKER_WEIGHTS, Checkpoint, Plan, figures, save_checkpoint
+from training.config import ARCHITECTURE, ENCODER_FOLDER, RANKER_WEIGHTS, Checkpoint, Plan, figures, save_checkpoint
 from training.cross_fit import CrossFit
 from training.encoder import TextEncoder, encode, load_encoder, pretrain, save_encoder
 from training.fit import Fitted, Say, Step, fit
@@ -123,6 +123,7 @@ def _described(log: Log, plan: Plan, fitted: Fitted, text_dim: int, tokenizer: T
             data_digest=log.digest, events=len(log.events), shoppers=log.shoppers, items=len(log.items),
             seed=plan.seed, metrics=figures(fitted.metrics),
         ),
+        architecture=ARCHITECTURE,
     )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from export.graphs import OPSET, Wanted, write_graph
 from export.parity import Planned, checked
 from launch.cli import run
 from tests.trained import VARIANTS, Trained
-from training.config import RANKER_WEIGHTS, load_checkpoint
+from training.config import ARCHITECTURE, CONFIG, RANKER_WEIGHTS, load_checkpoint
 from training.model import Ranker
 
 WANTED = Wanted(RANKER, RANKER_INPUTS, ("logits",))
@@ -94,15 +94,14 @@ def perturbed(model: onnx.ModelProto) -> None:
     weights.CopyFrom(numpy_helper.from_array(values + noise, weights.name))
 
 
-def straightened(model: onnx.ModelProto) -> None:
+def bent(model: onnx.ModelProto) -> None:
     """Another activation than the one that was trained."""
     for node in model.graph.node:
-        if node.op_type == "Gelu":
-            node.op_type = "Relu"
-            del node.attribute[:]
+        if node.op_type == "Relu":
+            node.op_type = "Elu"
 
 
-@pytest.mark.parametrize("wrong", [perturbed, straightened])
+@pytest.mark.parametrize("wrong", [perturbed, bent])
 def test_a_file_that_was_changed_after_it_was_written_is_refused(
     trained: Trained, tmp_path: Path, wrong: Callable[[onnx.ModelProto], None]
 ) -> None:
@@ -130,6 +129,15 @@ def test_a_pickle_is_refused(trained: Trained, tmp_path: Path) -> None:
     with pytest.raises(Unacceptable, match="Convert it where you trust it"):
         export_bundle(folder, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_an_older_model_is_refused_by_name(trained: Trained, tmp_path: Path) -> None:
+    folder = tmp_path / "older"
+    shutil.copytree(trained.checkpoint, folder)
+    path = folder / CONFIG
+    path.write_text(path.read_text().replace(f'"architecture": {ARCHITECTURE}', '"architecture": 1'))
+    with pytest.raises(Unacceptable, match=r"architecture 1, .* train it again"):
+        export_bundle(folder, tmp_path / "out")
 
 
 def test_tampering_is_found(trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
