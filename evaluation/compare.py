@@ -19,6 +19,7 @@ from evaluation.engine_row import Served, Step, ranks_in
 from evaluation.metrics import CUTOFFS, Difference, Quality, Ranks, compare, ndcg, quality, ranks_of
 from evaluation.sequences import Log, attribute_matrix
 from evaluation.task import Task
+from evaluation.whole import AgainstAll
 
 LIST = max(CUTOFFS)
 SERVED_LIST = 200
@@ -66,7 +67,7 @@ class Result(Struct, frozen=True, kw_only=True):
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
-    """A whole table, with what one must know to read it."""
+    """A whole table, with what one must know to read it. ``against_all``: what candidates cost, where asked."""
 
     data: str
     protocol: str
@@ -75,6 +76,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
     seed: int
     results: tuple[Result, ...]
     cold_items: int | None = None
+    against_all: AgainstAll | None = None
 
 
 def table(log: Log, task: Task, progress: Progress, seed: int, rows: Sequence[Row]) -> Comparison:

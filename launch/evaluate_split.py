@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 
 import typer
 from msgspec import Struct, json
+from msgspec.structs import replace
 from rich.console import Console
 from rich.table import Table
 
@@ -18,6 +19,7 @@ from evaluation.metrics import best_of
 from evaluation.sequences import Log, read
 from evaluation.task import Task, last_one
 from evaluation.time_split import later_ones
+from evaluation.whole import AgainstAll, against_all
 from launch.bar import bar
 from launch.options import print_json
 
@@ -32,6 +34,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     bundle: Path | None = None
     train: str | None = None
     sasrec: bool = False
+    against_all: int = 0
     out: Path | None = None
     seed: int = 0
 
@@ -43,6 +46,10 @@ def evaluate_split(folder: Path, asked: Asked, as_json: bool) -> None:
     task = _task(log, asked)
     with bar(stderr=True) as (say, step), _bundle(folder, log, task, asked, say, step) as bundle:
         found = table(log, task, say, asked.seed, _rows(task, asked, bundle, say, step))
+        if asked.against_all and bundle:
+            engine = load_settings().engine
+            whole = against_all(log, task, bundle, engine, step, asked.against_all, asked.seed)
+            found = replace(found, against_all=whole)
     if asked.out:
         _write(asked.out, folder, log, task, found)
     if as_json:
@@ -105,6 +112,16 @@ def _print(found: Comparison) -> None:
     console.print(beyond)
     counted = f", {found.cold_items:,} of them cold" if found.cold_items is not None else ""
     typer.echo(f"{found.data}: {found.shoppers:,} shoppers, {found.items:,} items{counted}")
+    if found.against_all is not None:
+        typer.echo(_lost(found.against_all))
+
+
+def _lost(found: AgainstAll) -> str:
+    return (
+        f"{found.shoppers:,} shoppers drawn: as served HR@10 {found.served_hit_rate_10:.4f}, NDCG@10 "
+        f"{found.served_ndcg_10:.4f}; all items scored HR@10 {found.whole_hit_rate_10:.4f}, NDCG@10 "
+        f"{found.whole_ndcg_10:.4f}; lost by candidates {found.lost_ndcg_10}"
+    )
 
 
 def _accuracy(result: Result) -> tuple[str, ...]:

@@ -31,6 +31,9 @@ def evaluate(
     surface: Annotated[str, typer.Option(help="Replay: which list of the shop (`daogou surfaces`).")] = "next",
     last: Annotated[float, typer.Option("--until", help="Replay: stop at this share of the log.")] = 1.0,
     one_in: Annotated[int, typer.Option(help="Replay: ask one shopper in so many; all of them teach.")] = 1,
+    whole: Annotated[
+        int, typer.Option("--against-all", help="Ask so many shoppers once more, every item scored by the bundle.")
+    ] = 0,
     sasrec: Annotated[bool, typer.Option("--sasrec", help="One more baseline, a transformer: minutes.")] = False,
     out: Annotated[Path | None, typer.Option(help="A folder for evaluation.json and pictures; not for replay.")] = None,
     as_json: Json = False,
@@ -70,5 +73,9 @@ def evaluate(
 
     if train and (bundle or protocol == "time-split"):
         raise typer.BadParameter("for leave-one-out and cold, and without --bundle", param_hint="--train")
-    asked = Asked(protocol=protocol, bundle=bundle, train=train, sasrec=sasrec, out=out, seed=seed)
+    if whole and not (bundle or train):
+        raise typer.BadParameter("for --bundle or --train", param_hint="--against-all")
+    asked = Asked(
+        protocol=protocol, bundle=bundle, train=train, sasrec=sasrec, out=out, seed=seed, against_all=whole
+    )  # fmt: skip
     evaluate_split(folder, asked, as_json)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from contracts.errors import Unreadable
+from contracts.settings import EngineSettings
 from evaluation.baselines.item_knn import ItemKnn
 from evaluation.baselines.popularity import Popularity
 from evaluation.baselines.transitions import Constants, Transitions, recency_matrix, without_seen
@@ -16,6 +17,8 @@ from evaluation.engine_row import ranks_in
 from evaluation.metrics import best_of, compare, hit_rate, ndcg, quality, ranks_of, reciprocal_rank
 from evaluation.sequences import attribute_matrix, leave_one_out, read
 from evaluation.task import last_one
+from evaluation.whole import against_all, everything
+from tests.trained import Trained
 
 
 def test_ranks_are_pessimistic_and_nan_is_last() -> None:
@@ -105,6 +108,15 @@ def test_what_serves_answers_with_its_own_lists(tmp_path: Path) -> None:
     assert row.model == "daogou, no model"
     assert best_of(row.qualities, 1).hit_rate > 0.9
     assert best_of(row.qualities, 10).ndcg > 0.9
+
+
+def test_candidates_lose_nothing_where_all_items_are_candidates_anyway(tmp_path: Path, trained: Trained) -> None:
+    log = read(write(tmp_path, cycle()))
+    task, few = last_one(log, 0), EngineSettings(considered=10, candidates=10, per_source=1)
+    wide = against_all(log, task, trained.bundle, everything(few, log), lambda *_: None, 5, 0)
+    assert (wide.shoppers, wide.lost_ndcg_10.mean) == (5, 0.0)
+    narrow = against_all(log, task, trained.bundle, few, lambda *_: None, 5, 0)
+    assert (narrow.whole_hit_rate_10, narrow.whole_ndcg_10) == (wide.whole_hit_rate_10, wide.whole_ndcg_10)
 
 
 def test_a_list_that_ends_counts_what_it_has() -> None:
