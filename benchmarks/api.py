@@ -19,15 +19,9 @@ import uvloop
 
 from benchmarks.load import Measured, Plan, in_a_process
 from benchmarks.open_streams import streams
+from benchmarks.opened import Premises, premises
 from benchmarks.report import save
 from benchmarks.views import viewed
-from contracts.settings import Settings, load_settings
-from launch.catalogue_files import put_items
-from launch.demo.fleet import Fleet
-from launch.demo.front import Front
-from launch.embedded.cluster import Cluster
-from launch.shop.shop import Shop
-from streams.admin import create_topics
 
 CALLERS, CONNECTIONS = 64, 256  # of the closed loop that finds the peak; of the open loop
 WARM_SECONDS, PEAK_SECONDS, LOAD_SECONDS = 3.0, 8.0, 15.0
@@ -39,9 +33,8 @@ PATHS = {"empty": ("/health/live",), "fresh": FRESH, "computed": tuple(f"{path}&
 class Target:
     """A running API and how to call it."""
 
-    def __init__(self, front: Front, items: list[str]) -> None:
-        self.url, self.key = front.shop.removesuffix("/shop/"), front.operator.rpartition("#")[2]
-        self.pid, self.items = front.pid, items
+    def __init__(self, shop: Premises, items: list[str]) -> None:
+        self.url, self.key, self.pid, self.items = shop.url, shop.key, shop.front.pid, items
         limits = httpx.Limits(max_connections=WRITING, max_keepalive_connections=WRITING)
         headers = {"Authorization": f"Bearer {self.key}"}
         self.client = httpx.AsyncClient(base_url=self.url, headers=headers, limits=limits, timeout=60)
@@ -105,13 +98,10 @@ async def read_your_writes(target: Target) -> dict[str, Any]:
     return {"writers": WRITERS, "misses": misses, "wait_p50_ms": p50, "wait_p99_ms": p99}
 
 
-async def run(front: Front, fleet: Fleet, settings: Settings) -> dict[str, Any]:
+async def run(shop: Premises) -> dict[str, Any]:
     """All of it, against a shop that is just opened."""
-    items = Shop.make(0).items
-    await put_items(settings.kafka, items)
-    await fleet.ready()
-    with front:
-        target = Target(front, [item.item_id for item in items])
+    async with shop.open() as items:
+        target = Target(shop, [item.item_id for item in items])
         async with target.client:
             await target.known()
             found = await loads(target)
@@ -123,13 +113,8 @@ async def run(front: Front, fleet: Fleet, settings: Settings) -> dict[str, Any]:
 
 
 def main() -> None:
-    base = load_settings()
-    with Cluster.start(None, base.embedded, print) as cluster:
-        settings = load_settings(**cluster.overrides())
-        create_topics(settings.kafka)
-        with Fleet(1, cluster.bootstrap_servers, cluster.redis_url, cluster.folder) as fleet:
-            front = Front(8137, cluster.bootstrap_servers, cluster.redis_url, cluster.folder)
-            found = uvloop.run(run(front, fleet, settings))
+    with premises(8137) as shop:
+        found = uvloop.run(run(shop))
     print(save("api", found))
 
 

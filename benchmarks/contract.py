@@ -18,15 +18,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from benchmarks.opened import Premises, premises
 from benchmarks.report import save
 from contracts.errors import EnvironmentRefused
-from contracts.settings import Settings, load_settings
-from launch.catalogue_files import put_items
-from launch.demo.fleet import Fleet
-from launch.demo.front import Front
-from launch.embedded.cluster import Cluster
-from launch.shop.shop import Shop
-from streams.admin import create_topics
 
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 PHASES = "coverage,fuzzing"
@@ -65,22 +59,15 @@ async def ask(url: str, key: str, cases: int, phases: str = PHASES) -> Asked:
     return Asked(requests, int(operations[1]) if operations else 0, failures, said)
 
 
-async def run(front: Front, fleet: Fleet, settings: Settings, cases: int) -> Asked:
-    await put_items(settings.kafka, Shop.make(0).items)
-    await fleet.ready()
-    with front:
-        return await ask(front.shop.removesuffix("/shop/"), front.operator.rpartition("#")[2], cases)
+async def run(shop: Premises, cases: int) -> Asked:
+    async with shop.open():
+        return await ask(shop.url, shop.key, cases)
 
 
 def main() -> None:
     cases = int(sys.argv[1]) if len(sys.argv) > 1 else CASES
-    base = load_settings()
-    with Cluster.start(None, base.embedded, print) as cluster:
-        settings = load_settings(**cluster.overrides())
-        create_topics(settings.kafka)
-        with Fleet(1, cluster.bootstrap_servers, cluster.redis_url, cluster.folder) as fleet:
-            front = Front(8139, cluster.bootstrap_servers, cluster.redis_url, cluster.folder)
-            found = asyncio.run(run(front, fleet, settings, cases))
+    with premises(8139) as shop:
+        found = asyncio.run(run(shop, cases))
     print(found.said[-8_000:])
     if found.failures or found.requests < min(LEAST, cases):
         raise EnvironmentRefused(f"{found.failures} failures in {found.requests:,} requests; see above")

@@ -18,15 +18,9 @@ import httpx
 import numpy as np
 from playwright.async_api import Page, async_playwright
 
+from benchmarks.opened import Premises, premises
 from benchmarks.report import save
 from benchmarks.views import viewed
-from contracts.settings import Settings, load_settings
-from launch.catalogue_files import put_items
-from launch.demo.fleet import Fleet
-from launch.demo.front import Front
-from launch.embedded.cluster import Cluster
-from launch.shop.shop import Shop
-from streams.admin import create_topics
 
 VISITORS, CLICKS, WARM_CLICKS = 4, 75, 5  # clicks of each visitor
 OTHERS_PER_SECOND = 20.0
@@ -89,15 +83,11 @@ async def others(url: str, key: str, items: list[str]) -> None:
             await asyncio.sleep(float(rng.exponential(1 / OTHERS_PER_SECOND)))
 
 
-async def run(front: Front, fleet: Fleet, settings: Settings) -> dict[str, Any]:
+async def run(shop: Premises) -> dict[str, Any]:
     """A shop that is just opened."""
-    items = Shop.make(0).items
-    await put_items(settings.kafka, items)
-    await fleet.ready()
-    with front:
-        url, key = front.shop.removesuffix("/shop/"), front.operator.rpartition("#")[2]
-        beside = asyncio.create_task(others(url, key, [item.item_id for item in items]))
-        async with visitors(front.shop) as pages:
+    async with shop.open() as items:
+        beside = asyncio.create_task(others(shop.url, shop.key, [item.item_id for item in items]))
+        async with visitors(shop.front.shop) as pages:
             took = await clicks(pages)
         if beside.done():
             beside.result()
@@ -112,13 +102,8 @@ async def run(front: Front, fleet: Fleet, settings: Settings) -> dict[str, Any]:
 def main() -> None:
     if shutil.which("chromium") is None:
         raise SystemExit("no Chromium here: `apt-get install chromium` brings it")
-    base = load_settings()
-    with Cluster.start(None, base.embedded, print) as cluster:
-        settings = load_settings(**cluster.overrides())
-        create_topics(settings.kafka)
-        with Fleet(1, cluster.bootstrap_servers, cluster.redis_url, cluster.folder) as fleet:
-            front = Front(8138, cluster.bootstrap_servers, cluster.redis_url, cluster.folder)
-            found = asyncio.run(run(front, fleet, settings))
+    with premises(8138) as shop:
+        found = asyncio.run(run(shop))
     print(found)
     print(save("page", found))
 
