@@ -96,9 +96,12 @@ class Source(Struct, frozen=True, kw_only=True):
 
 def replay_table(
     source: Source, make: Callable[[], Engine], held_seconds: Sequence[float], plan: Plan, progress: Progress,
-    seed: int = 0,
+    seed: int = 0, say: Callable[[str], None] = lambda _: None,
 ) -> ReplayTable:  # fmt: skip
-    """One pass for each delay, each with a new engine from ``make``. Raises: Unacceptable, where there are no times."""
+    """One pass for each delay, each with a new engine from ``make``; ``say`` hears what each gave.
+
+    Raises: Unacceptable, where there are no times.
+    """
     if any(untimed(event) for event in source.events):
         raise Unacceptable(Reason.IMPOSSIBLE_TIME, f"{source.name} has no times: a replay needs them")
     shelf, delays = Shelf(source.items), []
@@ -110,11 +113,17 @@ def replay_table(
                 Reason.EMPTY, f"{source.name} has no turn to predict between {plan.first} and {plan.last}"
             )
         delays.append(_at_delay(ranked, held, perf_counter() - started, seed))
+        say(_in_words(delays[-1]))
     return ReplayTable(
         data=source.name, protocol=PROTOCOL, plan=plan, bundle=engine.bundle_digest, events=len(source.events),
         items=len(shelf), turns=len(ranked.shoppers), shoppers=len(np.unique(ranked.shoppers)), firsts=ranked.firsts,
         seed=seed, delays=tuple(delays),
     )  # fmt: skip
+
+
+def _in_words(delay: AtDelay) -> str:
+    found = (f"{row.model} {row.figures[-1].recall:.4f} / {row.figures[-1].mrr:.4f}" for row in delay.rows)
+    return f"held back {delay.held_seconds:g} s, recall@{LIST} / MRR@{LIST}: {', '.join(found)}"
 
 
 def _named(progress: Progress, held: float) -> Callable[[int, int], None]:

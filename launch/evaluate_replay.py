@@ -61,10 +61,10 @@ def replayed(folder: Path, wanted: Wanted) -> ReplayTable:
     items = events.with_name(events.name.replace("events", "items", 1))
     log = read_log(events, items if items.exists() else None)
     source = Source(name=folder.name, events=log.events, items=log.items)
-    with bar(stderr=True) as (_, progress):
+    with bar(stderr=True) as (say, progress):
         return replay_table(
             source, lambda: Engine(bundle, settings.engine, settings.model, surfaces=surfaces), held, plan, progress,
-            wanted.seed,
+            wanted.seed, say,
         )  # fmt: skip
 
 

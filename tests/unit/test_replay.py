@@ -306,7 +306,9 @@ def test_a_bundle_serves_in_a_replay(tmp_path: Path) -> None:
         for who in range(24) for step in range(4)
     ]  # fmt: skip
     source = Source(name="things", events=events, items=items)
-    found = replay_table(source, lambda: engine(bundle), (0, 3600), Plan(first=0.0), lambda *_: None)
+    said: list[str] = []
+    found = replay_table(source, lambda: engine(bundle), (0, 3600), Plan(first=0.0), lambda *_: None, 0, said.append)
+    assert [line.partition(",")[0] for line in said] == ["held back 0 s", "held back 3600 s"]
     assert found.bundle == bundle.digest
     assert [delay.degraded for delay in found.delays] == [0, 0]
     fresh, stale = (delay.rows[DAOGOU].figures[1].recall for delay in found.delays)
@@ -319,6 +321,7 @@ def test_a_bundle_serves_in_a_replay(tmp_path: Path) -> None:
         (["--freshness", "soon"], "seconds from 0 on"),
         (["--freshness", "-1"], "seconds from 0 on"),
         (["--from", "0.9", "--until", "0.5"], "shares of the log"),
+        (["--one-in", "0"], "one shopper in so many"),
         (["--protocol", "random"], "leave-one-out, replay"),
     ],
 )
