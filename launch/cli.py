@@ -18,8 +18,6 @@ class Entry(NamedTuple):
     help: str
 
 
-#: Read by numeric libraries when they are loaded.
-THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 BROKEN_PIPE = 1  # as click has it
 
@@ -106,13 +104,7 @@ def root() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command. Errors of ours are one line and exit 1; Ctrl-C is 130.
-
-    Numeric libraries get one thread each unless the environment says otherwise: a process is one of several on its
-    machine, and threads that wait for each other by spinning take the others' time.
-    """
-    for name in THREADS:
-        os.environ.setdefault(name, "1")
+    """Run a command. Errors of ours are one line and exit 1; Ctrl-C is 130."""
     sys.exit(run(arguments))
 
 

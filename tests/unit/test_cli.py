@@ -1,6 +1,5 @@
 """The command line: quick to start, nothing heavy before it is needed, errors in one line."""
 
-import os
 import re
 import signal
 import socket
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from contracts.settings import load_settings
-from launch.cli import COMMANDS, THREADS, run
+from launch.cli import COMMANDS, run
 
 HEAVY = ("torch", "transformers", "onnxruntime", "faust", "aiokafka", "kafka", "redis", "numpy", "pydantic", "rich")
 
@@ -21,15 +20,6 @@ def test_nothing_heavy_is_loaded_for_help() -> None:
     code = f"import sys\nfrom launch.cli import run\nrun(['--help'])\nprint([m for m in {HEAVY!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
-
-
-@pytest.mark.parametrize(("given", "threads"), [({}, 1), ({"OPENBLAS_NUM_THREADS": "2"}, 2)])
-def test_numeric_libraries_have_one_thread_unless_told_otherwise(given: dict[str, str], threads: int) -> None:
-    code = "import atexit, os; atexit.register(lambda: print(os.environ['OPENBLAS_NUM_THREADS']))\n"
-    code += "from launch.cli import main\nmain(['--help'])"
-    bare = {name: value for name, value in os.environ.items() if name not in THREADS}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=bare | given)
-    assert done.stdout.splitlines()[-1] == str(threads)
 
 
 def test_it_starts_in_less_than_300_ms() -> None:
