@@ -5,7 +5,7 @@ and in what judges, and the features alone are taught anew. To take a group from
 that model leans on it, not whether one could do without.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -61,10 +61,14 @@ Some = Sequence[Examples]
 
 def features(folder: Path, bundle: Bundle | None, say: Say) -> dict[str, Ranks]:
     """For each row the places of the answers of validation; a group that never varies here has no row."""
-    plan = PRESETS["small"]
-    items = folder / "items.jsonl.gz"
-    log = read_log(folder / "events.jsonl.gz", items if items.exists() else None, hold_back=1)
+    plan, log = PRESETS["small"], log_of(folder)
     return places(*examples(log, vectors(log, bundle, plan, say), plan), plan, GROUPS, say)
+
+
+def log_of(folder: Path) -> Log:
+    """A set without each shopper's last event: that is for ``daogou evaluate``."""
+    items = folder / "items.jsonl.gz"
+    return read_log(folder / "events.jsonl.gz", items if items.exists() else None, hold_back=1)
 
 
 def places(learn: Some, check: Some, plan: Plan, groups: Mapping[str, Sequence[str]], say: Say) -> dict[str, Ranks]:
@@ -89,17 +93,22 @@ def vectors(log: Log, bundle: Bundle | None, plan: Plan, say: Say) -> NDArray[np
 
 
 def examples(log: Log, text: NDArray[np.float32], plan: Plan) -> tuple[Some, Some]:
-    """What teaches and what judges, as training makes them for leave-one-out."""
-    lists = Lists(table_of(log.items, text), plan.negatives, plan.ranker.history_limit, text.shape[1], plan.seed)
-    made = list(CrossFit(lists, log.events, plan.validation_share, plan.seed, ONE_IN).run())
+    """What teaches and what judges."""
+    made = list(batches(log, text, plan))
     learn, check = ([batch for judges, batch in made if judges == wanted] for wanted in (False, True))
     return learn, check
 
 
-def without(batches: Some, group: Sequence[str]) -> Some:
+def batches(log: Log, text: NDArray[np.float32], plan: Plan) -> Iterator[tuple[bool, Examples]]:
+    """Whether a batch judges, and the batch, as training makes them for leave-one-out, of one shopper in ``ONE_IN``."""
+    lists = Lists(table_of(log.items, text), plan.negatives, plan.ranker.history_limit, text.shape[1], plan.seed)
+    return CrossFit(lists, log.events, plan.validation_share, plan.seed, ONE_IN).run()
+
+
+def without(some: Some, group: Sequence[str]) -> Some:
     """The same examples, the ``group`` 0 everywhere."""
     kept = np.array([name not in group for name in FEATURES], np.float32)
-    return [batch._replace(features=batch.features * kept) for batch in batches]
+    return [batch._replace(features=batch.features * kept) for batch in some]
 
 
 def taught(learn: Some, check: Some, plan: Plan) -> Ranks:

@@ -17,23 +17,18 @@ from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 from torch import Tensor
 
-from benchmarks.ablation_features import vectors
+from benchmarks.ablation_features import ONE_IN, batches, log_of, vectors
 from benchmarks.ranking import CANDIDATES, cost, size_of
 from benchmarks.report import RESULTS, save
 from inference.scorers.fallback import BLEND
 from launch.bar import bar
 from training.chunks import CHECK, LEARN, Chunks, write_chunks
-from training.config import PRESETS, Plan
-from training.cross_fit import CrossFit
+from training.config import PRESETS
 from training.fit import Say, Step, fit
-from training.lists import Lists
-from training.log import Log, read_log
 from training.run_folder import RunFolder
-from training.train import table_of
 
 #: (dim, layers), from nothing but features to the base preset.
 SIZES = ((32, 1), (32, 2), (64, 1), (64, 2), (64, 3), (128, 2), (128, 3))
-ONE_IN = 3
 PRESET = (PRESETS["small"].ranker.dim, PRESETS["small"].ranker.layers)
 
 
@@ -48,16 +43,9 @@ class Sized(Struct, frozen=True, kw_only=True):
     ratio: float
 
 
-def write_examples(log: Log, text: Tensor, plan: Plan, folder: Path) -> None:
-    """What teaches and what judges, as training makes them for leave-one-out."""
-    table = table_of(log.items, text.numpy())
-    lists = Lists(table, plan.negatives, plan.ranker.history_limit, text.shape[1], plan.seed)
-    write_chunks(CrossFit(lists, log.events, plan.validation_share, plan.seed, ONE_IN).run(), folder, lambda _: None)
-
-
 def sized(dim: int, layers: int, examples: Path, text: Tensor, say: Say, step: Step) -> Sized:
     """Train one size from its first lesson on, then time it."""
-    plan = replace(PRESETS["small"], ranker=replace(size_of(dim, layers), delta_dim=PRESETS["small"].ranker.delta_dim))
+    plan = replace(PRESETS["small"], ranker=size_of(dim, layers))
     learn, check = Chunks.of(examples / LEARN), Chunks.of(examples / CHECK)
     with TemporaryDirectory() as scratch:
         folder = RunFolder(Path(scratch) / "size", f"{dim} {layers}")
@@ -91,15 +79,13 @@ def main(
 ) -> None:
     """Train, measure, print, write."""
     torch.set_num_threads(1)
-    plan = PRESETS["small"]
-    items = folder / "items.jsonl.gz"
-    log = read_log(folder / "events.jsonl.gz", items if items.exists() else None, hold_back=1)
+    plan, log = PRESETS["small"], log_of(folder)
     rows: list[Sized] = []
     with TemporaryDirectory() as scratch, bar(stderr=True) as (say, step):
-        text = torch.from_numpy(vectors(log, None, plan, say))
-        write_examples(log, text, plan, Path(scratch))
+        text = vectors(log, None, plan, say)
+        write_chunks(batches(log, text, plan), Path(scratch), lambda _: None)
         for dim, layers in SIZES:
-            rows.append(sized(dim, layers, Path(scratch), text, say, step))
+            rows.append(sized(dim, layers, Path(scratch), torch.from_numpy(text), say, step))
             print(rows[-1], flush=True)
     result: dict[str, Any] = {"data": folder.name, "one_in": ONE_IN, "sizes": to_builtins(rows)}
     print(save("sizes", result))

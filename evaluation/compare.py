@@ -19,7 +19,6 @@ from evaluation.engine_row import Served, Step, ranks_in
 from evaluation.metrics import CUTOFFS, Difference, Quality, Ranks, compare, ndcg, quality, ranks_of
 from evaluation.sequences import Log, attribute_matrix
 from evaluation.task import Task
-from evaluation.whole import AgainstAll
 
 LIST = max(CUTOFFS)
 SERVED_LIST = 200
@@ -64,6 +63,17 @@ class Result(Struct, frozen=True, kw_only=True):
     gain: Difference | None
     ndcg_10: Difference
     recall_10_among_cold: float | None = None
+
+
+class AgainstAll(Struct, frozen=True, kw_only=True):
+    """Of so many shoppers, drawn: as served, with all items scored, and what is lost, by a paired bootstrap."""
+
+    shoppers: int
+    served_hit_rate_10: float
+    served_ndcg_10: float
+    whole_hit_rate_10: float
+    whole_ndcg_10: float
+    lost_ndcg_10: Difference
 
 
 class Comparison(Struct, frozen=True, kw_only=True):

@@ -14,12 +14,12 @@ from rich.table import Table
 from contracts.bundle import Bundle, open_bundle
 from contracts.settings import load_settings
 from evaluation.cold import cold_ones, write_training
-from evaluation.compare import BASELINES, COLD_BASELINES, Comparison, Result, Row, sasrec, served, table
+from evaluation.compare import BASELINES, COLD_BASELINES, AgainstAll, Comparison, Result, Row, sasrec, served, table
 from evaluation.metrics import best_of
 from evaluation.sequences import Log, read
 from evaluation.task import Task, last_one
 from evaluation.time_split import later_ones
-from evaluation.whole import AgainstAll, against_all
+from evaluation.whole import against_all
 from launch.bar import bar
 from launch.options import print_json
 
