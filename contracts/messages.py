@@ -8,6 +8,8 @@ from contracts.errors import Reason
 from contracts.events import BundleDigest, EventId, Id, ItemId, Money, RecommendationId, Text, UserId
 from contracts.rules import Action
 
+MOST_ATTRIBUTES = 64
+
 
 class CatalogueItem(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One item of the shop, as its catalogue system upserts it (a null value deletes it).
@@ -25,7 +27,7 @@ class CatalogueItem(Struct, frozen=True, kw_only=True, omit_defaults=True):
     price: Money | None = None
     stock: Annotated[int, Meta(ge=0, le=1_000_000_000)] | None = None
     group: Id | None = None
-    attributes: Annotated[tuple[Annotated[str, Meta(max_length=200)], ...], Meta(max_length=64)] = ()
+    attributes: Annotated[tuple[Annotated[str, Meta(max_length=200)], ...], Meta(max_length=MOST_ATTRIBUTES)] = ()
     added_ms: Annotated[int, Meta(ge=0, le=253_402_300_799_999)] | None = None
 
     @property

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from contracts.bundle import Bundle
-from contracts.dialects.dataset import UNTIMED_MS, UNTIMED_STEP_MS, EventRow, row_to_event
+from contracts.dialects.dataset import UNTIMED_MS, UNTIMED_STEP_MS, EventRow, attributes_of, row_to_event
 from contracts.events import AnyEvent, EventId, ItemId, UserId
 from contracts.messages import CatalogueItem, Trigger
 from contracts.profile import Position, Profile, apply
@@ -118,7 +118,7 @@ def _item(item_id: str, row: ItemRow | None) -> CatalogueItem:
     if row is None:
         return CatalogueItem(item_id=item_id)
     levels = tuple(level.strip() for level in row.category.split(">") if level.strip())
-    attributes = tuple(map(str, row.attributes))
+    attributes = attributes_of(row.attributes)
     return CatalogueItem(item_id=item_id, title=row.title, category=levels, brand=row.brand, attributes=attributes)
 
 

@@ -2,6 +2,7 @@
 
 An events row has ``user_id``, ``item_id``, ``event_type``, ``timestamp`` (Unix seconds, UTC, or null) and ``value``;
 an items row ``item_id``, ``title``, ``category`` (levels joined by ' > '), ``brand``, ``description``, ``price``.
+Of ``attributes`` those named most often are kept, as many as an item may have.
 The other columns of the Structs below may be there as well; any further column is ignored. A row that is a
 canonical event (it has ``type``, not ``event_type``) is read as one.
 
@@ -9,7 +10,8 @@ Where a set has no times (``timestamp`` null) they are made up: a minute for eac
 (``seq``), from ``UNTIMED_MS``. The event says so for ever: its id begins with ``untimed-``.
 """
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from typing import Annotated, TypedDict, TypeVar
 
@@ -41,7 +43,7 @@ from contracts.events import (
     View,
     Wishlist,
 )
-from contracts.messages import CatalogueItem
+from contracts.messages import MOST_ATTRIBUTES, CatalogueItem
 from contracts.reading import read as read_row
 
 LEVELS = " > "
@@ -137,12 +139,17 @@ def row_to_item(row: bytes) -> CatalogueItem:
     category = tuple(read.category.split(LEVELS)) if isinstance(read.category, str) else read.category
     fields = msgspec.structs.asdict(read) | {
         "category": tuple(level.strip() for level in category if level.strip()),
-        "attributes": tuple(map(str, read.attributes)),
+        "attributes": attributes_of(read.attributes),
     }
     try:
         return msgspec.convert(fields, CatalogueItem)
     except msgspec.ValidationError as error:
         raise Unreadable(Reason.INVALID_FIELD, str(error)) from error
+
+
+def attributes_of(named: Iterable[str | int]) -> tuple[str, ...]:
+    """Each attribute once, those named most often first, as many as an item may have: some sets repeat them."""
+    return tuple(name for name, _ in Counter(map(str, named)).most_common(MOST_ATTRIBUTES))
 
 
 def event_to_row(event: AnyEvent) -> bytes:

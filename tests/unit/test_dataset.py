@@ -30,7 +30,7 @@ from contracts.events import (
     Search,
     View,
 )
-from contracts.messages import CatalogueItem
+from contracts.messages import MOST_ATTRIBUTES, CatalogueItem
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 
@@ -133,6 +133,8 @@ def test_items() -> None:
     )
     assert full == CatalogueItem(item_id="i", title="T", category=("Beauty", "Nails"))
     assert row_to_item(b'{"item_id": "7", "attributes": [1, 2]}') == CatalogueItem(item_id="7", attributes=("1", "2"))
+    crowded = row_to_item(b'{"item_id": "7", "attributes": %s}' % str([*range(90), 80, 3, 80]).encode())
+    assert (crowded.attributes[:4], len(crowded.attributes)) == (("80", "3", "0", "1"), MOST_ATTRIBUTES)
     assert row_to_item(encode_json(full)) == full
     with pytest.raises(Unreadable):
         row_to_item(b'{"title": "no id"}')
