@@ -15,6 +15,7 @@ from evaluation.replay import Plan
 from evaluation.replay_table import AtDelay, ReplayTable, Row, Source, replay_table
 from inference.engine import Engine
 from launch.bar import bar
+from launch.one_thread import one_thread
 from launch.options import known_surface, print_json
 from launch.publish import find_events
 from training.log import read_log
@@ -51,6 +52,7 @@ def evaluate_replay(folder: Path, wanted: Wanted, as_json: bool) -> None:
 
 def replayed(folder: Path, wanted: Wanted) -> ReplayTable:
     """Read the log and replay it with the engine settings of the environment. Raises: Unacceptable, BundleRefused."""
+    one_thread()
     settings = load_settings()
     surfaces = load_surfaces(settings.surfaces)
     known_surface(surfaces, wanted.surface)

@@ -21,6 +21,7 @@ from evaluation.task import Task, last_one
 from evaluation.time_split import later_ones
 from evaluation.whole import against_all
 from launch.bar import bar
+from launch.one_thread import one_thread
 from launch.options import print_json
 
 Say = Callable[[str], None]
@@ -41,6 +42,7 @@ class Asked(Struct, frozen=True, kw_only=True):
 
 def evaluate_split(folder: Path, asked: Asked, as_json: bool) -> None:
     """Run the rows, print the table or JSON, and write the folder if one is wanted."""
+    one_thread()
     with Console(stderr=True).status("reading"):
         log = read(folder)
     task = _task(log, asked)

@@ -13,6 +13,7 @@ from contracts.settings import Settings
 from inference.scorers.fallback import BLEND
 from launch.bar import bar
 from launch.log_snapshot import EVENTS, ITEMS, save_log
+from launch.one_thread import one_thread
 from training.config import PRESETS, Plan
 from training.encoder import quiet
 from training.log import Log, read_log
@@ -45,6 +46,7 @@ def run_training(asked: Asked, settings: Settings | None = None) -> None:
     if asked.preset not in PRESETS:
         raise typer.BadParameter(f"{asked.preset!r}; there are {', '.join(PRESETS)}", param_hint="--preset")
     quiet()
+    one_thread()
     saved = _from_topics(asked.out.with_name(f"{asked.out.name}.log"), settings) if settings else None
     log = _log(asked, saved)
     plan = _plan(asked, log)

@@ -11,6 +11,7 @@ from contracts.settings import ModelSettings, Settings
 from contracts.surface_file import load_surfaces
 from contracts.topics import CATALOGUE, CLICKSTREAM
 from inference.engine import Engine
+from launch.one_thread import one_thread
 from streams.admin import topic_epoch
 from streams.app import build_app
 from streams.backfill import Backfill
@@ -41,7 +42,8 @@ def find_bundle(settings: ModelSettings) -> Bundle | None:
 
 
 def build_engine(settings: Settings, metrics: Metrics) -> Engine:
-    """The engine with its bundle, warm, and its surfaces. Raises: Refused."""
+    """The engine with its bundle, warm, and its surfaces; NumPy on one thread. Raises: Refused."""
+    one_thread()
     surfaces = load_surfaces(settings.surfaces)
     return Engine(find_bundle(settings.model), settings.engine, settings.model, metrics, surfaces)
 

@@ -1,6 +1,7 @@
 """The embedded cluster, once for the whole run; each test has its own topics, keys and group on it."""
 
 import logging
+import os
 import shutil
 from collections.abc import Iterator
 from uuid import uuid4
@@ -8,12 +9,21 @@ from uuid import uuid4
 import psutil
 import pytest
 import structlog
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from contracts.settings import Settings, load_settings
 from launch.embedded import Cluster
 from streams.admin import create_topics
 
 pytest_plugins = ["tests.trained"]
+
+#: Numeric libraries read it when they are imported: their pools only slow tests that share the cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+#: How quickly inputs are made says how busy the machine is, and nothing about daogou.
+hypothesis_settings.register_profile("daogou", suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("daogou")
 
 #: The browser test runs where there is a Chromium; everything else needs none.
 collect_ignore = [] if shutil.which("chromium") else ["e2e/test_browser.py"]
