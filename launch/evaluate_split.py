@@ -34,6 +34,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     protocol: str = "leave-one-out"
     bundle: Path | None = None
     train: str | None = None
+    bundle_only: bool = False
     sasrec: bool = False
     against_all: int = 0
     out: Path | None = None
@@ -86,8 +87,10 @@ def _rows(task: Task, asked: Asked, bundle: Bundle | None, say: Say, step: Step)
     neural = (sasrec(say),) if asked.sasrec else ()
     baselines = BASELINES if task.cold is None else COLD_BASELINES
     engine = load_settings().engine
-    bundles = (None,) if bundle is None else (None, bundle)
     told = (False,) if task.cold is None else (False, True)
+    if asked.bundle_only:
+        return tuple(served(bundle, step, engine, new) for new in told)
+    bundles = (None,) if bundle is None else (None, bundle)
     return (*baselines, *neural, *(served(one, step, engine, new) for one in bundles for new in told))
 
 

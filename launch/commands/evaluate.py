@@ -34,6 +34,9 @@ def evaluate(
     whole: Annotated[
         int, typer.Option("--against-all", help="Ask so many shoppers once more, every item scored by the bundle.")
     ] = 0,
+    bundle_only: Annotated[
+        bool, typer.Option("--bundle-only", help="The bundle's row alone, for another seed of a table that is there.")
+    ] = False,
     sasrec: Annotated[bool, typer.Option("--sasrec", help="One more baseline, a transformer: minutes.")] = False,
     out: Annotated[Path | None, typer.Option(help="A folder for evaluation.json and pictures; not for replay.")] = None,
     as_json: Json = False,
@@ -73,9 +76,11 @@ def evaluate(
 
     if train and (bundle or protocol == "time-split"):
         raise typer.BadParameter("for leave-one-out and cold, and without --bundle", param_hint="--train")
-    if whole and not (bundle or train):
-        raise typer.BadParameter("for --bundle or --train", param_hint="--against-all")
+    for said, option in ((whole, "--against-all"), (bundle_only, "--bundle-only")):
+        if said and not (bundle or train):
+            raise typer.BadParameter("for --bundle or --train", param_hint=option)
     asked = Asked(
-        protocol=protocol, bundle=bundle, train=train, sasrec=sasrec, out=out, seed=seed, against_all=whole
+        protocol=protocol, bundle=bundle, train=train, bundle_only=bundle_only, sasrec=sasrec, out=out, seed=seed,
+        against_all=whole,
     )  # fmt: skip
     evaluate_split(folder, asked, as_json)

@@ -20,6 +20,7 @@ from evaluation.sequences import Log, read
 from evaluation.task import last_one
 from evaluation.time_split import cut, later_ones
 from launch.cli import run
+from tests.trained import Trained
 
 DAY = 86_400
 START = 1_400_000_000
@@ -206,6 +207,16 @@ def test_a_bundle_trained_for_this_alone_has_never_seen_what_is_cold(
     assert [each["hit_rate"] for each in told] >= [each["hit_rate"] for each in untold]
     assert run(["evaluate", str(folder), "--train", "tiny", "--bundle", "anything"]) == 2
     assert "without --bundle" in capsys.readouterr().err
+
+
+def test_a_bundles_row_alone(tmp_path: Path, trained: Trained, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write(tmp_path, kinds(60))
+    command = ["evaluate", str(folder), "--bundle-only"]
+    assert run([*command, "--bundle", str(trained.bundle.folder), "--json"]) == 0
+    [alone] = json.loads(capsys.readouterr().out)["results"]
+    assert (alone["model"], alone["gain"]) == (f"daogou, bundle {trained.bundle.manifest.name}", None)
+    assert run(command) == 2
+    assert "--bundle or --train" in capsys.readouterr().err
 
 
 def test_the_time_split_by_the_command(
