@@ -1,9 +1,11 @@
 """What each group of features and each source of candidates brings, on validation: the one table.
 
     python -m benchmarks.ablation ../shared/data/amazon_beauty [--bundle FOLDER]
+    python -m benchmarks.ablation ../shared/data/retailrocket --protocol time --until 0.6
 
 Writes ``docs/benchmarks/ablation_<set>.json``. Sources are left out of the engine's own lists; features out of the
-first lesson of training, taught anew each time. See ``benchmarks/ablation_sources.py`` and ``ablation_features.py``.
+first lesson of training, taught anew each time. By time the log is replayed and its last tenth judges, and there are
+features alone. See ``benchmarks/ablation_sources.py`` and ``ablation_features.py``.
 """
 
 from collections.abc import Mapping
@@ -20,10 +22,12 @@ from benchmarks.ablation_features import features
 from benchmarks.ablation_sources import sources
 from benchmarks.report import save
 from contracts.bundle import open_bundle
+from contracts.protocol import Protocol
 from evaluation.metrics import Difference, Ranks, compare, hit_rate, ndcg
 from launch.bar import bar
 
 WHOLE = "nothing"
+LEAVE_ONE_OUT = Protocol.LEAVE_ONE_OUT
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -76,12 +80,15 @@ def main(
     bundle: Annotated[
         Path | None, typer.Option(help="Trained with `train --hold-back 2`: the last two are asked.")
     ] = None,
+    protocol: Annotated[Protocol, typer.Option(help="What judges, as `daogou train` says it.")] = LEAVE_ONE_OUT,
+    until: Annotated[float, typer.Option(help="By time: read only this first share of the log.")] = 1.0,
 ) -> None:
     """Measure, print, write."""
     opened = open_bundle(bundle) if bundle else None
     with bar(stderr=True) as (say, step):
-        found = rows_of("sources of the engine's lists", sources(folder, opened, step))
-        found += rows_of("features, taught alone", features(folder, opened, say))
+        found = rows_of("features, taught alone", features(folder, opened, say, protocol, until))
+        if protocol is LEAVE_ONE_OUT:
+            found += rows_of("sources of the engine's lists", sources(folder, opened, step))
     show(found)
     result = Ablation(data=folder.name, bundle=opened.digest if opened else None, rows=found)
     print(save(f"ablation_{folder.name}", msgspec.to_builtins(result)))

@@ -10,17 +10,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from contracts.bundle import Bundle
 from contracts.features import FEATURES
 from contracts.items import text_of
+from contracts.protocol import Protocol
 from contracts.settings import ModelSettings
 from evaluation.metrics import Ranks
 from inference.encoder import Encoder
 from inference.scorers.fallback import BLEND
 from training.config import PRESETS, Plan
-from training.cross_fit import CrossFit
 from training.encoder import encode, pretrain
 from training.fit import standardise
 from training.lists import Examples, Lists
@@ -28,9 +29,9 @@ from training.log import Log, read_log
 from training.metrics import measure, places_of_answers
 from training.model import Ranker
 from training.plain_fit import PASSES, PlainFit
-from training.train import table_of
+from training.train import source_of, table_of
 
-ONE_IN = 3  # shoppers is asked; all are counted
+ONE_IN = 3  # shoppers is asked where examples are cut by shopper; all are counted
 TEXT = ("words_recent", "words_even", "words_last", "similar_max", "similar_recent", "same_category", "same_brand",
         "no_text")  # fmt: skip
 COUNTED = ("co_occurrence", "co_occurrence_even", "preceded", "co_occurrence_cosine")
@@ -44,13 +45,15 @@ GROUPS = {
     "co_occurrence_even": ("co_occurrence_even",),
     "preceded": ("preceded",),
     "co_occurrence_cosine": ("co_occurrence_cosine",),
-    "words": ("words_recent", "words_even", "words_last"),
+    "words_even, words_last": ("words_even", "words_last"),
     "the encoder's likeness": ("similar_max", "similar_recent"),
     "same category, same brand": ("same_category", "same_brand"),
     "trend": ("trend",),
     "price_gap": ("price_gap",),
     "last_met, times_met": ("last_met", "times_met"),
-    "bought, shown, in_cart": ("bought", "shown", "in_cart"),
+    "bought": ("bought",),
+    "shown": ("shown",),
+    "in_cart": ("in_cart",),
     "newness": ("newness",),
     "no_text": ("no_text",),
 }
@@ -59,16 +62,17 @@ Say = Callable[[str], None]
 Some = Sequence[Examples]
 
 
-def features(folder: Path, bundle: Bundle | None, say: Say) -> dict[str, Ranks]:
+def features(folder: Path, bundle: Bundle | None, say: Say, protocol: Protocol, until: float) -> dict[str, Ranks]:
     """For each row the places of the answers of validation; a group that never varies here has no row."""
-    plan, log = PRESETS["small"], log_of(folder)
+    plan = replace(PRESETS["small"], protocol=protocol)
+    log = log_of(folder, until) if protocol is Protocol.TIME else log_of(folder, hold_back=1)
     return places(*examples(log, vectors(log, bundle, plan, say), plan), plan, GROUPS, say)
 
 
-def log_of(folder: Path) -> Log:
-    """A set without each shopper's last event: that is for ``daogou evaluate``."""
+def log_of(folder: Path, until: float = 1.0, hold_back: int = 0) -> Log:
+    """A set without what ``daogou evaluate`` asks for."""
     items = folder / "items.jsonl.gz"
-    return read_log(folder / "events.jsonl.gz", items if items.exists() else None, hold_back=1)
+    return read_log(folder / "events.jsonl.gz", items if items.exists() else None, hold_back, until)
 
 
 def places(learn: Some, check: Some, plan: Plan, groups: Mapping[str, Sequence[str]], say: Say) -> dict[str, Ranks]:
@@ -100,9 +104,9 @@ def examples(log: Log, text: NDArray[np.float32], plan: Plan) -> tuple[Some, Som
 
 
 def batches(log: Log, text: NDArray[np.float32], plan: Plan) -> Iterator[tuple[bool, Examples]]:
-    """Whether a batch judges, and the batch, as training makes them for leave-one-out, of one shopper in ``ONE_IN``."""
+    """Whether a batch judges, and the batch, as training makes them."""
     lists = Lists(table_of(log.items, text), plan.negatives, plan.ranker.history_limit, text.shape[1], plan.seed)
-    return CrossFit(lists, log.events, plan.validation_share, plan.seed, ONE_IN).run()
+    return iter(source_of(lists, log, plan, ONE_IN).batches)
 
 
 def without(some: Some, group: Sequence[str]) -> Some:
@@ -121,6 +125,6 @@ def taught(learn: Some, check: Some, plan: Plan) -> Ranks:
         if plain.done:
             break
         plain.once(learn, number)
-        plain.judged(measure(plain.answer, check, BLEND))
+        plain.judged(measure(plain.answer, check, BLEND), number + 1)
     plain.finish()
     return np.concatenate([places_of_answers(plain.answer(batch).scores, batch) for batch in check])

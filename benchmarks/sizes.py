@@ -20,6 +20,7 @@ from torch import Tensor
 from benchmarks.ablation_features import ONE_IN, batches, log_of, vectors
 from benchmarks.ranking import CANDIDATES, cost, size_of
 from benchmarks.report import RESULTS, save
+from contracts.protocol import Protocol
 from inference.scorers.fallback import BLEND
 from launch.bar import bar
 from training.chunks import CHECK, LEARN, Chunks, write_chunks
@@ -45,7 +46,7 @@ class Sized(Struct, frozen=True, kw_only=True):
 
 def sized(dim: int, layers: int, examples: Path, text: Tensor, say: Say, step: Step) -> Sized:
     """Train one size from its first lesson on, then time it."""
-    plan = replace(PRESETS["small"], ranker=size_of(dim, layers))
+    plan = replace(PRESETS["small"], ranker=size_of(dim, layers), refit=False)
     learn, check = Chunks.of(examples / LEARN), Chunks.of(examples / CHECK)
     with TemporaryDirectory() as scratch:
         folder = RunFolder(Path(scratch) / "size", f"{dim} {layers}")
@@ -79,7 +80,8 @@ def main(
 ) -> None:
     """Train, measure, print, write."""
     torch.set_num_threads(1)
-    plan, log = PRESETS["small"], log_of(folder)
+    plan = replace(PRESETS["small"], protocol=Protocol.LEAVE_ONE_OUT)
+    log = log_of(folder, hold_back=1)
     rows: list[Sized] = []
     with TemporaryDirectory() as scratch, bar(stderr=True) as (say, step):
         text = vectors(log, None, plan, say)

@@ -34,6 +34,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     hold_back: int
     until: float
     protocol: Protocol | None
+    refit: bool
     any_memory: bool
     threads: int
 
@@ -83,5 +84,6 @@ def _plan(asked: Asked, log: Log) -> Plan:
     preset = PRESETS[asked.preset]
     return replace(
         preset, seed=asked.seed, threads=asked.threads, epochs=asked.epochs or preset.epochs,
+        refit=asked.refit,
         protocol=asked.protocol or (Protocol.LEAVE_ONE_OUT if asked.hold_back else log.protocol),
     )  # fmt: skip

@@ -44,6 +44,9 @@ class Chunks(Sequence[Examples]):
         """Examples in each batch."""
         return [int(path.stem.split("-")[1]) for path in self._paths]
 
+    def __add__(self, others: "Chunks") -> "Chunks":
+        return Chunks([*self._paths, *others._paths])
+
     def __len__(self) -> int:
         return len(self._paths)
 

@@ -49,7 +49,7 @@ class EncoderSize(Struct, frozen=True, kw_only=True):
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """One training run.
+    """One training run. ``refit``: once judged, it is taught anew as long as was best, with what judged as well.
 
     The learning rate rises over ``warmup_steps`` (at most a tenth of all), then falls in a straight line to 0.
     ``catalogue_negatives``: retrieval is learned against all items up to so many, against so many drawn ones beyond.
@@ -59,6 +59,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     seed: int = 0
     epochs: int = 3
     patience: int = 2
+    refit: bool = True
     batch: int = 64
     negatives: int = 63
     learning_rate: float = 1e-3

@@ -24,7 +24,9 @@ from training.lists import ENTROPY, Decision, Examples, Lists, Question
 from training.replay import FLUSH, heads_of
 
 FOLDS = 5
-LAST = 3  # of a shopper's events are asked for
+LAST = 3  # of a shopper's events are asked for; of those that teach more, where shoppers are few
+ENOUGH = 60_000  # examples
+MOST = 20
 NEW = 20  # one item of so many is new to a fold
 
 
@@ -50,6 +52,7 @@ class CrossFit:
         walks = list(by_user.values())
         checks = max(1, round(len(walks) * check_share))
         shoppers = [Shopper(walks[at], place < checks) for place, at in enumerate(order.tolist())]
+        self._last = min(MOST, max(LAST, ENOUGH // max(1, len(by_user))))
         self._folds = [shoppers[fold::FOLDS] for fold in range(FOLDS)]
         self._seed, self._one_in = seed, one_in
         self.seen = 0  # events so far
@@ -96,7 +99,7 @@ class CrossFit:
             for before, event in folded(shopper.events)
             if before is not None and kind_of(event) in self._heads
         ]
-        return found[-LAST:]
+        return found[-LAST if shopper.check else -self._last :]
 
 
 def folded(events: Sequence[AnyEvent]) -> Iterator[tuple[Profile | None, AnyEvent]]:

@@ -46,7 +46,8 @@ def fit(
 ) -> Fitted:  # fmt: skip
     """First the features alone, then epoch after epoch of the whole, judged by ``check``, each kept in ``folder``.
 
-    What is kept is the best, and the features alone are one of the choices.
+    What is chosen is the best, and the features alone are one of the choices. Then all of that is done once more with
+    ``check`` among what teaches, for as long as was best, unless the plan says no.
 
     ``blend``: the weighted features that a model has to beat.
 
@@ -55,12 +56,25 @@ def fit(
     """
     if not learn or not check:
         raise Unacceptable(Reason.NOT_APPLICABLE, _too_short(learn, check))
-    fitting = Fitting(text, plan, learn)
     kept, progress = folder.load()
-    if kept:
-        fitting.load(kept)
-        say(f"going on after epoch {progress.epochs}")
-    else:
+    if progress.again is None:
+        fitting = Fitting(text, plan, learn)
+        if kept:
+            fitting.load(kept)
+            say(f"going on after epoch {progress.epochs}")
+        progress = _choose(fitting, progress, learn, check, folder, blend, say, step)
+        if not plan.refit:
+            return fitting.best(progress)
+    return _refit(learn + check, text, plan, folder, blend, say, step)
+
+
+def _choose(
+    fitting: "Fitting", progress: Progress, learn: Chunks, check: Chunks, folder: RunFolder, blend: Mapping[str, float],
+    say: Say, step: Step,
+) -> Progress:  # fmt: skip
+    """How long is best, by what judges."""
+    plan = fitting.plan
+    if progress.best < 0.0:
         progress = fitting.first_lesson(learn, check, blend, say, step)
         folder.save(fitting.tensors(), progress)
     while progress.epochs < plan.epochs and progress.since_best < plan.patience:
@@ -70,7 +84,26 @@ def fit(
         folder.save(fitting.tensors(), progress)
         say(f"epoch {progress.epochs} of {plan.epochs}: loss {loss:.4f}, NDCG@10 {found.ndcg:.4f} (features alone "
             f"{found.blend_ndcg:.4f}, popularity {found.popularity_ndcg:.4f})")  # fmt: skip
-    return fitting.best(progress)
+    return progress
+
+
+def _refit(
+    every: Chunks, text: Tensor, plan: Plan, folder: RunFolder, blend: Mapping[str, float], say: Say, step: Step
+) -> Fitted:
+    """From the beginning, with all there is, for as long as was chosen: its figures are those of the choice."""
+    fitting = Fitting(text, plan, every)
+    kept, progress = folder.load()
+    if progress.again is None:
+        say(f"once more with all of it: {progress.passes} passes of the features alone, {progress.chosen} epochs")
+        fitting.lesson(every, progress.passes, blend, step)
+    else:
+        fitting.load(kept)
+        say(f"going on with all of it after epoch {progress.again}")
+    for done in range(progress.again or 0, progress.chosen):
+        folder.save(fitting.tensors(), replace(progress, again=done))
+        loss = fitting.epoch(every, done, step)
+        say(f"epoch {done + 1} of {progress.chosen} with all of it: loss {loss:.4f}")
+    return fitting.last(progress)
 
 
 class Fitting:
@@ -78,7 +111,7 @@ class Fitting:
 
     def __init__(self, text: Tensor, plan: Plan, learn: Chunks) -> None:
         torch.manual_seed(plan.seed)
-        self._plan = plan
+        self.plan = plan
         self.vectors = Vectors(text, plan.ranker.delta_dim)
         self.ranker = Ranker(plan.ranker, text.shape[1] + plan.ranker.delta_dim)
         standardise(self.ranker, learn)
@@ -94,45 +127,52 @@ class Fitting:
 
     def first_lesson(self, learn: Chunks, check: Chunks, blend: Mapping[str, float], say: Say, step: Step) -> Progress:
         """Teach the features alone; what comes after has to be better."""
-        plain = PlainFit(self.ranker, self._plan, blend)
-        plain.judged(measure(plain.answer, check, blend))
+        plain = PlainFit(self.ranker, self.plan, blend)
+        plain.judged(measure(plain.answer, check, blend), 0)
         for number in itertools.takewhile(lambda _: not plain.done, range(PASSES)):
             plain.once(learn, number)
-            plain.judged(measure(plain.answer, check, blend))
+            plain.judged(measure(plain.answer, check, blend), number + 1)
             step("the features alone", number + 1, PASSES)
         plain.finish()
         found = measure(self.answer, check, blend)
         say(f"the features alone: NDCG@10 {found.ndcg:.4f} (blended by hand {found.blend_ndcg:.4f})")
         self._best = self._weights()
-        return Progress(best=found.ndcg, figures=found.figures())
+        return Progress(best=found.ndcg, figures=found.figures(), passes=plain.best_pass)
+
+    def lesson(self, every: Chunks, passes: int, blend: Mapping[str, float], step: Step) -> None:
+        """Teach the features alone for so many passes, whatever comes of it."""
+        plain = PlainFit(self.ranker, self.plan, blend)
+        for number in range(passes):
+            plain.once(every, number)
+            step("the features alone", number + 1, passes)
 
     def epoch(self, learn: Chunks, number: int, step: Step) -> float:
         """One pass; the mean loss. What is drawn depends on the seed and the number of the epoch alone."""
-        torch.manual_seed(self._plan.seed * 1_000_003 + number)
-        order = np.random.default_rng([self._plan.seed, number]).permutation(len(learn)).tolist()
-        steps = sum(-(-length // self._plan.batch) for length in learn.lengths)
+        torch.manual_seed(self.plan.seed * 1_000_003 + number)
+        order = np.random.default_rng([self.plan.seed, number]).permutation(len(learn)).tolist()
+        steps = sum(-(-length // self.plan.batch) for length in learn.lengths)
         self._model.train()
         total = 0.0
-        parts = itertools.chain.from_iterable(split(learn[chunk], self._plan.batch) for chunk in order)
+        parts = itertools.chain.from_iterable(split(learn[chunk], self.plan.batch) for chunk in order)
         for done, part in enumerate(parts):
-            loss = losses(self.ranker, self.vectors, part, self._plan, torch.default_generator)
+            loss = losses(self.ranker, self.vectors, part, self.plan, torch.default_generator)
             if not torch.isfinite(loss):
                 raise self._diverged(loss.item(), done, number, part.features)
-            self._descend(loss, number * steps + done, self._plan.epochs * steps)
+            self._descend(loss, number * steps + done, self.plan.epochs * steps)
             total += loss.item()
             step(f"epoch {number + 1}: loss {total / (done + 1):.3f}", done + 1, steps)
         return total / steps
 
     def _diverged(self, loss: float, step: int, epoch: int, features: Tensor) -> Unacceptable:
-        rate = f"the learning rate ({self._plan.learning_rate}) is too high"
+        rate = f"the learning rate ({self.plan.learning_rate}) is too high"
         cause = rate if torch.isfinite(features).all() else "a feature is not finite"
         kept = f"what was learned by epoch {epoch}" if epoch else "what the features alone taught"
         said = f"the loss is {loss} at step {step} of epoch {epoch + 1}: {cause}; {kept} is kept beside the checkpoint"
         return Unacceptable(Reason.NOT_APPLICABLE, said)
 
     def _descend(self, loss: Tensor, done: int, of: int) -> None:
-        warmup = min(self._plan.warmup_steps, max(1, round(of * LONGEST_WARMUP)))
-        rate = self._plan.learning_rate * min(1.0, (done + 1) / warmup) * (1.0 - done / of)
+        warmup = min(self.plan.warmup_steps, max(1, round(of * LONGEST_WARMUP)))
+        rate = self.plan.learning_rate * min(1.0, (done + 1) / warmup) * (1.0 - done / of)
         for group in self._optimizer.param_groups:
             group["lr"] = rate * group["share"]
         self._optimizer.zero_grad()
@@ -159,12 +199,16 @@ class Fitting:
         """The progress after one more epoch; its weights are kept if it is the best."""
         if ndcg <= before.best:
             return replace(before, epochs=before.epochs + 1, since_best=before.since_best + 1)
-        self._best = self._weights()
-        return Progress(epochs=before.epochs + 1, best=ndcg, figures=figures)
+        self._best, epochs = self._weights(), before.epochs + 1
+        return Progress(epochs=epochs, best=ndcg, figures=figures, passes=before.passes, chosen=epochs)
 
     def best(self, progress: Progress) -> Fitted:
         """The best epoch so far."""
         self._model.load_state_dict(self._best)
+        return self.last(progress)
+
+    def last(self, progress: Progress) -> Fitted:
+        """As it is now."""
         self._model.eval()
         return Fitted(self.ranker, self.vectors, progress.figures)
 

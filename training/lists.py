@@ -40,6 +40,7 @@ class Examples(NamedTuple):
     """A batch: the answer stands in column 0 of ``candidates``. Shapes as in ``contracts/features.py``.
 
     ``proposed`` [B]: some source would have proposed the answer, or it was shown; else no ranker could find it.
+    ``shown`` [B]: so many of the candidates after the answer were shown beside it; 0 where nothing is known of that.
     """
 
     history: Histories
@@ -48,6 +49,7 @@ class Examples(NamedTuple):
     heads: Integers
     times_ms: Integers
     proposed: Bools
+    shown: Integers
 
 
 class Lists:
@@ -64,7 +66,8 @@ class Lists:
         profiles = [question.decision.before for question in asked]
         nows = np.array([question.decision.time_ms for question in asked], np.int64)
         answers = self.table.rows([question.answer for question in asked])
-        candidates, proposed = self._candidates(profiles, nows, answers, self._shown(asked))
+        beside = self._shown(asked)
+        candidates, proposed = self._candidates(profiles, nows, answers, beside)
         return Examples(
             histories(self.table, profiles, nows, self._limit),
             candidates,
@@ -72,6 +75,7 @@ class Lists:
             np.array([question.head for question in asked], np.int64),
             nows,
             proposed | np.array([question.answer in question.decision.shown for question in asked]),
+            ((beside != NO_ROW) & (beside != answers[:, None]) & first_seen(beside)).sum(axis=1),
         )
 
     def _shown(self, asked: Sequence[Question]) -> Rows:

@@ -22,6 +22,7 @@ class Tensors(NamedTuple):
     features: Tensor
     heads: Tensor
     proposed: Tensor
+    shown: Tensor
 
     def of(self, rows: Tensor) -> "Tensors":
         """Those of ``rows`` alone."""
@@ -41,6 +42,7 @@ def split(examples: Examples, size: int) -> Iterator[Tensors]:
             torch.from_numpy(examples.features[part]),
             torch.from_numpy(examples.heads[part]),
             torch.from_numpy(examples.proposed[part]),
+            torch.from_numpy(examples.shown[part]),
         )
 
 
@@ -68,9 +70,20 @@ def ordered(logits: Tensor, part: Tensors, plan: Plan) -> Tensor:
 
 
 def listed(logits: Tensor, part: Tensors) -> Tensor:
-    """Softmax over the list, by the head that the event teaches."""
+    """Softmax over the list, by the head that the event teaches; and over what alone the shopper could choose from.
+
+    What was not shown was not refused: against it a model learns what the shop used to show, and what is chosen among
+    that from those that were.
+    """
     mine = of_head(logits, part.heads).masked_fill(part.candidates < 0, NEVER)
-    return nn.functional.cross_entropy(mine, torch.zeros(len(mine), dtype=torch.long))
+    first = torch.zeros(len(mine), dtype=torch.long)
+    whole = nn.functional.cross_entropy(mine, first)
+    known = part.shown > 0
+    if not known.any():
+        return whole
+    hidden = torch.arange(mine.shape[1])[None] > part.shown[known, None]
+    chosen = nn.functional.cross_entropy(mine[known].masked_fill(hidden, NEVER), first[known], reduction="sum")
+    return whole + chosen / len(mine)
 
 
 def probable(logits: Tensor, part: Tensors) -> Tensor:

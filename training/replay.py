@@ -5,6 +5,9 @@ learned only afterwards, so no example has seen its answer.
 
 Where the log says what was shown, the example stands before that list was shown (that is when a slate is decided, and
 "it was shown" must not give the answer away), and the rest of the list are its first negatives.
+
+Of what teaches, one batch in ``COLD`` is asked as if nobody had been counted yet: a shop begins so, and what a model
+makes of words alone has to be learned somewhere.
 """
 
 from collections import deque
@@ -12,7 +15,7 @@ from collections.abc import Iterator, Sequence
 
 from contracts.events import AnyEvent, Impression, ItemId, Kind, UserId, items_of, kind_of
 from contracts.profile import Outcome, Position, Profile, apply
-from contracts.statistics import Increments
+from contracts.statistics import Increments, Statistics
 from training.lists import Decision, Examples, Lists, Question
 
 #: Which head learns from which kind of event. A view counts as a click only where the set has no clicks.
@@ -23,6 +26,7 @@ NOTHING = (
     "cart addition or wish) that is not the first thing they did"
 )
 FLUSH = 256
+COLD = 10
 LINES = 3
 REMEMBERED = 10
 ATTRIBUTED_MS = 3_600_000
@@ -41,8 +45,11 @@ class Replay:
         self._flushes = 0
         self.seen = 0  # events so far
 
-    def run(self, events: Sequence[AnyEvent]) -> Iterator[Examples]:
-        """Examples in batches of about ``FLUSH`` events, in time order. Called again it goes on with later events."""
+    def run(self, events: Sequence[AnyEvent], cold: int = 0) -> Iterator[Examples]:
+        """Examples in batches of about ``FLUSH`` events, in time order. Called again it goes on with later events.
+
+        ``cold``: one batch in so many is asked of statistics that know nothing; 0: none.
+        """
         statistics = self._lists.statistics
         increments = Increments(statistics.decay)
         asked: list[Question] = []
@@ -61,12 +68,22 @@ class Replay:
             increments.learn(before, event)
             self.profiles[user] = after
             if len(asked) >= FLUSH:
-                yield self._lists.examples(asked)
+                yield self._examples(asked, cold)
                 self._learn(increments)
                 asked, increments = [], Increments(statistics.decay)
         if asked:
-            yield self._lists.examples(asked)
+            yield self._examples(asked, cold)
         self._learn(increments)
+
+    def _examples(self, asked: Sequence[Question], cold: int) -> Examples:
+        if not cold or self._flushes % cold < cold - 1:
+            return self._lists.examples(asked)
+        known = self._lists.statistics
+        self._lists.statistics = Statistics(known.table, known.decay)
+        try:
+            return self._lists.examples(asked)
+        finally:
+            self._lists.statistics = known
 
     def _learn(self, increments: Increments) -> None:
         self._lists.statistics.add(increments)

@@ -26,7 +26,7 @@ from training.encoder import TextEncoder, encode, load_encoder, pretrain, save_e
 from training.fit import Fitted, Say, Step, fit
 from training.lists import Examples, Lists
 from training.log import Log
-from training.replay import NOTHING, Replay, heads_of, teaches
+from training.replay import COLD, NOTHING, Replay, heads_of, teaches
 from training.run_folder import RunFolder, run_key
 
 EXAMPLES_FOLDER = "examples"
@@ -86,7 +86,7 @@ def table_of(items: Sequence[CatalogueItem], text: NDArray[np.float32]) -> ItemT
 
 def _replay(log: Log, text: NDArray[np.float32], plan: Plan, folder: Path, step: Step) -> None:
     lists = Lists(table_of(log.items, text), plan.negatives, plan.ranker.history_limit, text.shape[1], plan.seed)
-    source = _by_time(lists, log, plan) if plan.protocol is Protocol.TIME else _by_shopper(lists, log, plan)
+    source = source_of(lists, log, plan)
     write_chunks(source.batches, folder, lambda count: step(f"{count:,} examples", source.seen(), len(log.events)))
 
 
@@ -97,17 +97,22 @@ class Source(NamedTuple):
     seen: Callable[[], int]
 
 
+def source_of(lists: Lists, log: Log, plan: Plan, one_in: int = 1) -> Source:
+    """What teaches and what judges, by the plan's protocol. ``one_in``: leave-one-out asks one shopper in so many."""
+    return _by_time(lists, log, plan) if plan.protocol is Protocol.TIME else _by_shopper(lists, log, plan, one_in)
+
+
 def _by_time(lists: Lists, log: Log, plan: Plan) -> Source:
     """The last part of the log judges."""
     replay, at = Replay(lists, heads_of(log.events)), round(len(log.events) * (1.0 - plan.validation_share))
-    parts = ((False, log.events[:at]), (True, log.events[at:]))
-    batches = ((check, batch) for check, events in parts for batch in replay.run(events))
+    parts = ((False, log.events[:at], COLD), (True, log.events[at:], 0))
+    batches = ((check, batch) for check, events, cold in parts for batch in replay.run(events, cold))
     return Source(batches, lambda: replay.seen)
 
 
-def _by_shopper(lists: Lists, log: Log, plan: Plan) -> Source:
+def _by_shopper(lists: Lists, log: Log, plan: Plan, one_in: int) -> Source:
     """Some shoppers judge."""
-    crossed = CrossFit(lists, log.events, plan.validation_share, plan.seed)
+    crossed = CrossFit(lists, log.events, plan.validation_share, plan.seed, one_in)
     return Source(crossed.run(), lambda: crossed.seen)
 
 

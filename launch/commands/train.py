@@ -33,6 +33,7 @@ def train(
             help="What judges: the log's last part; or some shoppers' last events (without times, or with --hold-back)."
         ),
     ] = None,
+    refit: Annotated[bool, typer.Option(help="Once judged, train anew for as long, with all of the log.")] = True,
     topics: Annotated[
         bool, typer.Option("--topics", help="Read the clickstream and the catalogue from Kafka, as they are now.")
     ] = False,
@@ -43,8 +44,8 @@ def train(
     """Train the encoder and the ranker from a shop's own log.
 
     The log is replayed in time order through the very fold and features that serve, so what is learned is what will
-    be computed live. The last tenth is validation; the best epoch is kept. Killed and started again it goes on where
-    it was (from OUT.training) and ends with the same checkpoint.
+    be computed live. The last tenth judges how long is best; then all of the log teaches anew, for as long. Killed and
+    started again it goes on where it was (from OUT.training) and ends with the same checkpoint.
 
         daogou train events.jsonl.gz items.jsonl.gz --out checkpoint  then  daogou export checkpoint --out bundle
 
@@ -60,6 +61,6 @@ def train(
         raise typer.BadParameter("name an events file, or say --topics to read Kafka; one of the two")
     asked = Asked(
         events=events, items=items, out=out, preset=preset, epochs=epochs, seed=seed, encoder=encoder,
-        hold_back=hold_back, until=until, protocol=protocol, any_memory=any_memory, threads=threads,
+        hold_back=hold_back, until=until, protocol=protocol, refit=refit, any_memory=any_memory, threads=threads,
     )  # fmt: skip
     run_training(asked, settings_for(broker) if topics else None)

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 
 from benchmarks.ablation import WHOLE, rows_of
 from benchmarks.ablation_features import examples, places, without
 from benchmarks.ablation_sources import lesser, sources
 from contracts.features import FEATURES
+from contracts.protocol import Protocol
 from contracts.surface_file import load_surfaces
 from contracts.surfaces import HOME
 from tests.unit.test_splits import kinds, write
@@ -39,11 +41,12 @@ def test_what_never_proposes_brings_nothing(tmp_path: Path) -> None:
 def test_a_group_is_gone_everywhere_and_where_all_is_words_they_bring_something(tmp_path: Path) -> None:
     folder = write(tmp_path, kinds(60))
     log, plan = read_log(folder / "events.jsonl.gz", folder / "items.jsonl.gz", 1), PRESETS["tiny"]
+    plan = replace(plan, protocol=Protocol.LEAVE_ONE_OUT)
     learn, check = examples(log, np.eye(len(log.items), 8, dtype=np.float32), plan)
     gone = without(learn, ("trend",))
     assert not any(batch.features[..., FEATURES.index("trend")].any() for batch in gone)
     assert all((a.features[..., 0] == b.features[..., 0]).all() for a, b in zip(learn, gone, strict=True))
-    groups = {WHOLE: (), "all": FEATURES, "price_gap": ("price_gap",)}
+    groups = {WHOLE: (), "all": FEATURES, "newness": ("newness",)}
     found = {row.without: row for row in rows_of("features", places(learn, check, plan, groups, lambda _: None))}
-    assert set(found) == {WHOLE, "all"}, "nothing here has a price"
+    assert set(found) == {WHOLE, "all"}, "nothing here is new"
     assert found["all"].ndcg_10 < found[WHOLE].ndcg_10

@@ -67,9 +67,9 @@ def test_everybody_is_asked_for_their_last_events() -> None:
     asked = Counter[bool]()
     for check, batch in crossed().run():
         asked[check] += len(batch.heads)
-    judges = round(0.25 * (SHOPPERS + 1))
-    alone = (SHOPPERS - judges) * LAST + 1, judges * LAST  # one shopper has one event to be asked for
-    assert (asked[False], asked[True]) in (alone, ((SHOPPERS - judges + 1) * LAST, (judges - 1) * LAST + 1))
+    judges, taught = round(0.25 * (SHOPPERS + 1)), LENGTH - 1  # so few shoppers are asked for all they did
+    alone = (SHOPPERS - judges) * taught + 1, judges * LAST  # one shopper has one event to be asked for
+    assert (asked[False], asked[True]) in (alone, ((SHOPPERS - judges + 1) * taught, (judges - 1) * LAST + 1))
 
 
 def test_what_folds_taught_adds_up_to_what_all_taught() -> None:

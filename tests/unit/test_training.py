@@ -57,6 +57,14 @@ def test_an_example_has_not_seen_its_answer() -> None:
         assert not (batch.candidates[:, 1:] == batch.candidates[:, :1]).any()
 
 
+def test_some_batches_are_asked_of_a_shop_that_counted_nothing() -> None:
+    replay = replay_of(Lists(table(20), negatives=7, history_limit=10, text_dim=4, seed=0))
+    log, counted = clicks(2400), FEATURES.index("trend")
+    teaches = [bool(batch.features[..., counted].any()) for batch in replay.run(log[:1600], cold=3)]
+    assert teaches == [False, True, False, True, True, False, True]  # before the first nothing was counted
+    assert all(batch.features[..., counted].any() for batch in replay.run(log[1600:]))
+
+
 def test_an_example_stands_before_its_list_was_shown() -> None:
     past = Click(event_id="p", user_id="u", time_ms=START, item_id="i1")
     shown = Impression(event_id="s", user_id="u", time_ms=START + 1000, items=("i3", "i4", "i5"))
@@ -66,6 +74,9 @@ def test_an_example_stands_before_its_list_was_shown() -> None:
     assert {3, 5} <= set(batch.candidates[0].tolist())
     assert batch.times_ms[0] == START + 1000
     assert batch.features[0, :, FEATURES.index("shown")].max() == 0.0  # nothing was shown yet
+    assert batch.shown.tolist() == [len(shown.items) - 1]  # the answer is no refusal of itself
+    beside = batch.candidates[0, 1 : 1 + batch.shown[0]].tolist()
+    assert sorted(beside) == sorted(int(item[1:]) for item in shown.items if item != click.item_id)
 
 
 def test_views_stand_for_clicks_where_there_are_none() -> None:
