@@ -27,7 +27,6 @@ from evaluation.metrics import Difference, Ranks, compare, hit_rate, ndcg
 from launch.bar import bar
 
 WHOLE = "nothing"
-LEAVE_ONE_OUT = Protocol.LEAVE_ONE_OUT
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -80,14 +79,14 @@ def main(
     bundle: Annotated[
         Path | None, typer.Option(help="Trained with `train --hold-back 2`: the last two are asked.")
     ] = None,
-    protocol: Annotated[Protocol, typer.Option(help="What judges, as `daogou train` says it.")] = LEAVE_ONE_OUT,
+    protocol: Annotated[Protocol, typer.Option(help="What judges, as for `daogou train`.")] = Protocol.LEAVE_ONE_OUT,
     until: Annotated[float, typer.Option(help="By time: read only this first share of the log.")] = 1.0,
 ) -> None:
     """Measure, print, write."""
     opened = open_bundle(bundle) if bundle else None
     with bar(stderr=True) as (say, step):
         found = rows_of("features, taught alone", features(folder, opened, say, protocol, until))
-        if protocol is LEAVE_ONE_OUT:
+        if protocol is Protocol.LEAVE_ONE_OUT:
             found += rows_of("sources of the engine's lists", sources(folder, opened, step))
     show(found)
     result = Ablation(data=folder.name, bundle=opened.digest if opened else None, rows=found)

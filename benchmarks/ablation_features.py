@@ -45,6 +45,7 @@ GROUPS = {
     "co_occurrence_even": ("co_occurrence_even",),
     "preceded": ("preceded",),
     "co_occurrence_cosine": ("co_occurrence_cosine",),
+    "words": ("words_recent", "words_even", "words_last"),
     "words_even, words_last": ("words_even", "words_last"),
     "the encoder's likeness": ("similar_max", "similar_recent"),
     "same category, same brand": ("same_category", "same_brand"),
@@ -125,6 +126,6 @@ def taught(learn: Some, check: Some, plan: Plan) -> Ranks:
         if plain.done:
             break
         plain.once(learn, number)
-        plain.judged(measure(plain.answer, check, BLEND), number + 1)
+        plain.judged(measure(plain.answer, check, BLEND))
     plain.finish()
     return np.concatenate([places_of_answers(plain.answer(batch).scores, batch) for batch in check])

@@ -65,7 +65,7 @@ def fit(
         progress = _choose(fitting, progress, learn, check, folder, blend, say, step)
         if not plan.refit:
             return fitting.best(progress)
-    return _refit(learn + check, text, plan, folder, blend, say, step)
+    return _refit(Fitting(text, plan, learn + check), kept, progress, learn + check, folder, blend, say, step)
 
 
 def _choose(
@@ -88,11 +88,10 @@ def _choose(
 
 
 def _refit(
-    every: Chunks, text: Tensor, plan: Plan, folder: RunFolder, blend: Mapping[str, float], say: Say, step: Step
-) -> Fitted:
+    fitting: "Fitting", kept: Mapping[str, Tensor], progress: Progress, every: Chunks, folder: RunFolder,
+    blend: Mapping[str, float], say: Say, step: Step,
+) -> Fitted:  # fmt: skip
     """From the beginning, with all there is, for as long as was chosen: its figures are those of the choice."""
-    fitting = Fitting(text, plan, every)
-    kept, progress = folder.load()
     if progress.again is None:
         say(f"once more with all of it: {progress.passes} passes of the features alone, {progress.chosen} epochs")
         fitting.lesson(every, progress.passes, blend, step)
@@ -128,10 +127,10 @@ class Fitting:
     def first_lesson(self, learn: Chunks, check: Chunks, blend: Mapping[str, float], say: Say, step: Step) -> Progress:
         """Teach the features alone; what comes after has to be better."""
         plain = PlainFit(self.ranker, self.plan, blend)
-        plain.judged(measure(plain.answer, check, blend), 0)
+        plain.judged(measure(plain.answer, check, blend))
         for number in itertools.takewhile(lambda _: not plain.done, range(PASSES)):
             plain.once(learn, number)
-            plain.judged(measure(plain.answer, check, blend), number + 1)
+            plain.judged(measure(plain.answer, check, blend))
             step("the features alone", number + 1, PASSES)
         plain.finish()
         found = measure(self.answer, check, blend)
@@ -199,8 +198,8 @@ class Fitting:
         """The progress after one more epoch; its weights are kept if it is the best."""
         if ndcg <= before.best:
             return replace(before, epochs=before.epochs + 1, since_best=before.since_best + 1)
-        self._best, epochs = self._weights(), before.epochs + 1
-        return Progress(epochs=epochs, best=ndcg, figures=figures, passes=before.passes, chosen=epochs)
+        self._best = self._weights()
+        return Progress(epochs=before.epochs + 1, best=ndcg, figures=figures, passes=before.passes)
 
     def best(self, progress: Progress) -> Fitted:
         """The best epoch so far."""

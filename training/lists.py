@@ -66,8 +66,7 @@ class Lists:
         profiles = [question.decision.before for question in asked]
         nows = np.array([question.decision.time_ms for question in asked], np.int64)
         answers = self.table.rows([question.answer for question in asked])
-        beside = self._shown(asked)
-        candidates, proposed = self._candidates(profiles, nows, answers, beside)
+        candidates, proposed, shown = self._candidates(profiles, nows, answers, self._shown(asked))
         return Examples(
             histories(self.table, profiles, nows, self._limit),
             candidates,
@@ -75,7 +74,7 @@ class Lists:
             np.array([question.head for question in asked], np.int64),
             nows,
             proposed | np.array([question.answer in question.decision.shown for question in asked]),
-            ((beside != NO_ROW) & (beside != answers[:, None]) & first_seen(beside)).sum(axis=1),
+            shown,
         )
 
     def _shown(self, asked: Sequence[Question]) -> Rows:
@@ -88,8 +87,9 @@ class Lists:
 
     def _candidates(
         self, profiles: Sequence[Profile], nows: Integers, answers: Rows, shown: Rows
-    ) -> tuple[Rows, Bools]:
-        """[B, 1 + negatives]: the answer, what was shown beside it, items of the sources; and who proposed the answer.
+    ) -> tuple[Rows, Bools, Integers]:
+        """[B, 1 + negatives]: the answer, what was shown beside it, items of the sources; whether one of those proposed
+        the answer; and how many were shown.
 
         Each item stands once in its list.
         """
@@ -110,7 +110,7 @@ class Lists:
         chosen = np.take_along_axis(drawn, order, axis=1)
         chosen[np.take_along_axis(keys, order, axis=1) >= 2.0] = NO_ROW
         candidates = np.concatenate([answers[:, None], chosen], axis=1).astype(np.int32)
-        return candidates, (sources == answers[:, None]).any(axis=1)
+        return candidates, (sources == answers[:, None]).any(axis=1), (keys < 0.0).sum(axis=1)
 
     def _followers(self, recent: Rows, nows: Integers) -> Rows:
         keys, scores = self.statistics.followers(recent, kernel(recent.shape[1]), nows)

@@ -25,7 +25,8 @@ class PlainFit:
         self._ranker, self._plan = ranker, plan
         _start(ranker, blend)
         self._optimizer = torch.optim.AdamW(ranker.plain_parameters(), lr=RATE, weight_decay=0.01)
-        self._best, self._since, self.best_pass = -1.0, 0, 0
+        self._best, self._since = -1.0, 0
+        self._passes = self.best_pass = 0
         self._kept = self._weights()
 
     @property
@@ -42,6 +43,7 @@ class PlainFit:
             rows = part.proposed.nonzero()[:, 0]
             if len(rows):
                 self._descend(part.of(rows))
+        self._passes = number + 1
 
     def _descend(self, part: Tensors) -> None:
         scaled = self._ranker.standard(part.features)
@@ -60,11 +62,12 @@ class PlainFit:
             ]
         return Ranked(np.concatenate(lists), np.zeros(len(examples.heads), np.int64))
 
-    def judged(self, found: Validation, passes: int) -> None:
-        """Keep the weights after so many ``passes`` if they are the best so far."""
+    def judged(self, found: Validation) -> None:
+        """Keep the weights if they are the best so far."""
         self._since += 1
         if found.ndcg > self._best:
-            self._best, self._since, self.best_pass, self._kept = found.ndcg, 0, passes, self._weights()
+            self._best, self._since, self._kept = found.ndcg, 0, self._weights()
+            self.best_pass = self._passes
 
     def finish(self) -> None:
         """Go back to the best pass."""

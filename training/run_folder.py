@@ -22,8 +22,8 @@ PROGRESS = "progress"
 class Progress(Struct, frozen=True, kw_only=True):
     """How far the ranker is: epochs done, and how many of them have been no better than the best.
 
-    ``passes`` of the features alone and ``chosen`` epochs are what was best; ``again``: how many of those epochs are
-    done once more with what judged among what teaches, None while it still judges.
+    ``passes`` of the features alone were best; ``again``: how many of the ``chosen`` epochs are done once more with
+    what judged among what teaches, None while it still judges.
     """
 
     epochs: int = 0
@@ -31,8 +31,12 @@ class Progress(Struct, frozen=True, kw_only=True):
     best: float = -1.0
     figures: dict[str, float] = {}
     passes: int = 0
-    chosen: int = 0
     again: int | None = None
+
+    @property
+    def chosen(self) -> int:
+        """After how many epochs it was best."""
+        return self.epochs - self.since_best
 
 
 def run_key(plan: Plan, data_digest: str, encoder: Path | None) -> str:

@@ -103,7 +103,7 @@ def judged(folder: Path, learn: Chunks) -> RunFolder:
     """A run whose choice is made: one pass of the features alone, two epochs."""
     made = RunFolder(folder / "out", "key")
     fitting = Fitting(torch.ones(len(table()), 4), PLAN, learn)
-    made.save(fitting.tensors(), Progress(epochs=3, best=0.5, passes=1, chosen=2, figures={"kept": 0.5}))
+    made.save(fitting.tensors(), Progress(epochs=3, since_best=1, best=0.5, passes=1, figures={"kept": 0.5}))
     return made
 
 
