@@ -58,7 +58,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     preset: str = "small"
     seed: int = 0
     epochs: int = 3
-    patience: int = 2
+    patience: int = 3
     refit: bool = True
     batch: int = 64
     negatives: int = 63

@@ -27,6 +27,8 @@ Step = Callable[[str, int, int], None]
 CLIP = 1.0
 TAUGHT = 0.1  # of the learning rate, for what the first lesson taught
 SAMPLED_CHUNKS = 50
+RANKING = ("ranker.straight.", "ranker.wide.", "ranker.light.", "ranker.heads.")  # what turns a state into logits
+RETRIEVAL = "validation_retrieval"
 LONGEST_WARMUP = 0.1  # of all steps: a small log has few
 LEAST_SCALE = 1e-2
 UNKNOWN_SCALE = 1e3  # of a feature that never varied: nothing was learned of it, so what it says later is made small
@@ -46,8 +48,9 @@ def fit(
 ) -> Fitted:  # fmt: skip
     """First the features alone, then epoch after epoch of the whole, judged by ``check``, each kept in ``folder``.
 
-    What is chosen is the best, and the features alone are one of the choices. Then all of that is done once more with
-    ``check`` among what teaches, for as long as was best, unless the plan says no.
+    What is chosen is the best, and the features alone are one of the choices: then retrieval keeps what its epochs
+    taught. Then all of that is done once more with ``check`` among what teaches, for as long as was best, unless the
+    plan says no.
 
     ``blend``: the weighted features that a model has to beat.
 
@@ -92,16 +95,18 @@ def _refit(
     blend: Mapping[str, float], say: Say, step: Step,
 ) -> Fitted:  # fmt: skip
     """From the beginning, with all there is, for as long as was chosen: its figures are those of the choice."""
+    epochs = progress.chosen or fitting.plan.epochs
     if progress.again is None:
-        say(f"once more with all of it: {progress.passes} passes of the features alone, {progress.chosen} epochs")
+        ranks = "" if progress.chosen else " for retrieval, as the features alone rank best"
+        say(f"once more with all of it: {progress.passes} passes of the features alone, {epochs} epochs{ranks}")
         fitting.lesson(every, progress.passes, blend, step)
     else:
         fitting.load(kept)
         say(f"going on with all of it after epoch {progress.again}")
-    for done in range(progress.again or 0, progress.chosen):
+    for done in range(progress.again or 0, epochs):
         folder.save(fitting.tensors(), replace(progress, again=done))
         loss = fitting.epoch(every, done, step)
-        say(f"epoch {done + 1} of {progress.chosen} with all of it: loss {loss:.4f}")
+        say(f"epoch {done + 1} of {epochs} with all of it: loss {loss:.4f}")
     return fitting.last(progress)
 
 
@@ -144,6 +149,7 @@ class Fitting:
         for number in range(passes):
             plain.once(every, number)
             step("the features alone", number + 1, passes)
+        self._best = self._weights()
 
     def epoch(self, learn: Chunks, number: int, step: Step) -> float:
         """One pass; the mean loss. What is drawn depends on the seed and the number of the epoch alone."""
@@ -197,17 +203,24 @@ class Fitting:
     def judged(self, before: Progress, ndcg: float, figures: dict[str, float]) -> Progress:
         """The progress after one more epoch; its weights are kept if it is the best."""
         if ndcg <= before.best:
-            return replace(before, epochs=before.epochs + 1, since_best=before.since_best + 1)
+            kept = {} if before.chosen else {name: figures[name] for name in figures if name.startswith(RETRIEVAL)}
+            return replace(
+                before, epochs=before.epochs + 1, since_best=before.since_best + 1, figures=before.figures | kept
+            )
         self._best = self._weights()
         return Progress(epochs=before.epochs + 1, best=ndcg, figures=figures, passes=before.passes)
 
     def best(self, progress: Progress) -> Fitted:
         """The best epoch so far."""
-        self._model.load_state_dict(self._best)
+        if progress.chosen:
+            self._model.load_state_dict(self._best)
         return self.last(progress)
 
     def last(self, progress: Progress) -> Fitted:
-        """As it is now."""
+        """As it is now; where the features alone were chosen the rest is for retrieval, and adds nothing to them."""
+        if not progress.chosen:
+            lesson = {name: value for name, value in self._best.items() if name.startswith(RANKING)}
+            self._model.load_state_dict(self._weights() | lesson)
         self._model.eval()
         return Fitted(self.ranker, self.vectors, progress.figures)
 

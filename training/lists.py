@@ -40,7 +40,9 @@ class Examples(NamedTuple):
     """A batch: the answer stands in column 0 of ``candidates``. Shapes as in ``contracts/features.py``.
 
     ``proposed`` [B]: some source would have proposed the answer, or it was shown; else no ranker could find it.
-    ``shown`` [B]: so many of the candidates after the answer were shown beside it; 0 where nothing is known of that.
+    ``choice_set`` [B, 1 + negatives]: what the shopper could choose from: the answer and what was shown beside it, or
+    all candidates where nothing is known of that. What was not shown was not refused: a model set against it learns
+    what the shop used to show.
     """
 
     history: Histories
@@ -49,7 +51,7 @@ class Examples(NamedTuple):
     heads: Integers
     times_ms: Integers
     proposed: Bools
-    shown: Integers
+    choice_set: Bools
 
 
 class Lists:
@@ -74,7 +76,7 @@ class Lists:
             np.array([question.head for question in asked], np.int64),
             nows,
             proposed | np.array([question.answer in question.decision.shown for question in asked]),
-            shown,
+            _choice_set(candidates, shown),
         )
 
     def _shown(self, asked: Sequence[Question]) -> Rows:
@@ -138,3 +140,9 @@ class Lists:
         size = min(self._negatives // 4, len(self.table))
         best = np.argpartition(-self.statistics.trending(), max(0, size - 1))[:size].astype(np.int32)
         return np.tile(best, (shoppers, 1))
+
+
+def _choice_set(candidates: Rows, shown: Integers) -> Bools:
+    """``shown`` [B]: so many after the answer were shown; 0 where nothing is known of that."""
+    place, known = np.arange(candidates.shape[1])[None, :], shown[:, None]
+    return np.asarray((candidates != NO_ROW) & ((known == 0) | (place <= known)))

@@ -22,7 +22,7 @@ class Tensors(NamedTuple):
     features: Tensor
     heads: Tensor
     proposed: Tensor
-    shown: Tensor
+    choice_set: Tensor
 
     def of(self, rows: Tensor) -> "Tensors":
         """Those of ``rows`` alone."""
@@ -42,7 +42,7 @@ def split(examples: Examples, size: int) -> Iterator[Tensors]:
             torch.from_numpy(examples.features[part]),
             torch.from_numpy(examples.heads[part]),
             torch.from_numpy(examples.proposed[part]),
-            torch.from_numpy(examples.shown[part]),
+            torch.from_numpy(examples.choice_set[part]),
         )
 
 
@@ -70,20 +70,9 @@ def ordered(logits: Tensor, part: Tensors, plan: Plan) -> Tensor:
 
 
 def listed(logits: Tensor, part: Tensors) -> Tensor:
-    """Softmax over the list, by the head that the event teaches; and over what alone the shopper could choose from.
-
-    What was not shown was not refused: against it a model learns what the shop used to show, and what is chosen among
-    that from those that were.
-    """
-    mine = of_head(logits, part.heads).masked_fill(part.candidates < 0, NEVER)
-    first = torch.zeros(len(mine), dtype=torch.long)
-    whole = nn.functional.cross_entropy(mine, first)
-    known = part.shown > 0
-    if not known.any():
-        return whole
-    hidden = torch.arange(mine.shape[1])[None] > part.shown[known, None]
-    chosen = nn.functional.cross_entropy(mine[known].masked_fill(hidden, NEVER), first[known], reduction="sum")
-    return whole + chosen / len(mine)
+    """Softmax over what the shopper could choose from, by the head that the event teaches."""
+    mine = of_head(logits, part.heads).masked_fill(~part.choice_set, NEVER)
+    return nn.functional.cross_entropy(mine, torch.zeros(len(mine), dtype=torch.long))
 
 
 def probable(logits: Tensor, part: Tensors) -> Tensor:
@@ -95,7 +84,7 @@ def probable(logits: Tensor, part: Tensors) -> Tensor:
     every = torch.arange(len(logits))
     truth = torch.zeros_like(logits)
     truth[every, 0, part.heads] = 1.0
-    counts = (part.candidates >= 0)[:, :, None].repeat(1, 1, logits.shape[2])
+    counts = part.choice_set[:, :, None].repeat(1, 1, logits.shape[2])
     counts[:, 0] &= torch.arange(logits.shape[2])[None, :] >= part.heads[:, None]
     each = nn.functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
     return (each * counts).sum() / counts.sum().clamp(min=1.0)

@@ -1,8 +1,9 @@
 """How well answers are ranked on the last part of the log, beside what needs no training.
 
-Two kinds of figures. Lists: the answer among what the sources propose (and what was shown beside it), so harder than a
-random sample and easier than the whole catalogue; they choose the epoch and compare scorers on the same lists, and are
-no measure of quality in the world. Retrieval: the answer among the whole catalogue, nothing sampled.
+Two kinds of figures. Lists: the answer among what was shown beside it, or where that is not known among what the
+sources propose, so harder than a random sample and easier than the whole catalogue; they choose the epoch and compare
+scorers on the same lists, and are no measure of quality in the world. Retrieval: the answer among the whole catalogue,
+nothing sampled.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -78,8 +79,8 @@ def _places(
 
 
 def places_of_answers(scores: NDArray[np.float32], batch: Examples) -> Places:
-    """[B], from 0. Ties are pessimistic; padding is out; an answer that nobody proposed stands behind all."""
-    known = np.where(batch.candidates >= 0, scores, -np.inf)
+    """[B], from 0, within the choice sets. Ties are pessimistic; an answer that nobody proposed stands behind all."""
+    known = np.where(batch.choice_set, scores, -np.inf)
     places = (known[:, 1:] >= known[:, :1]).sum(axis=1)
     return np.asarray(np.where(batch.proposed, places, known.shape[1]))
 

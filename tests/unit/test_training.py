@@ -74,9 +74,9 @@ def test_an_example_stands_before_its_list_was_shown() -> None:
     assert {3, 5} <= set(batch.candidates[0].tolist())
     assert batch.times_ms[0] == START + 1000
     assert batch.features[0, :, FEATURES.index("shown")].max() == 0.0  # nothing was shown yet
-    assert batch.shown.tolist() == [len(shown.items) - 1]  # the answer is no refusal of itself
-    beside = batch.candidates[0, 1 : 1 + batch.shown[0]].tolist()
-    assert sorted(beside) == sorted(int(item[1:]) for item in shown.items if item != click.item_id)
+    chosen_from = batch.candidates[0][batch.choice_set[0]].tolist()
+    assert chosen_from[0] == 4
+    assert sorted(chosen_from) == [3, 4, 5]  # what was not shown was not refused
 
 
 def test_views_stand_for_clicks_where_there_are_none() -> None:

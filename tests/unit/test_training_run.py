@@ -21,7 +21,6 @@ from tests.trained import Trained
 from training.chunks import CHECK, LEARN, Chunks, write_chunks
 from training.config import PRESETS, RANKER_WEIGHTS, RankerSize
 from training.encoder import load_encoder
-from training.fit import Fitted, Fitting, fit
 from training.lists import Lists
 from training.log import read_log
 from training.losses import Tensors, listed, losses, probable, retrieved
@@ -29,7 +28,6 @@ from training.metrics import measure, ndcg, places_of_answers
 from training.model import Ranker
 from training.plain_fit import PlainFit
 from training.replay import HEAD_OF, Replay
-from training.run_folder import Progress, RunFolder
 from training.train import PLAIN, table_of, train
 from training.vectors import Vectors
 from training.wordpiece import pieces, train_tokenizer
@@ -99,39 +97,6 @@ def whole(files: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) ->
     return load_file(out / RANKER_WEIGHTS)
 
 
-def judged(folder: Path, learn: Chunks) -> RunFolder:
-    """A run whose choice is made: one pass of the features alone, two epochs."""
-    made = RunFolder(folder / "out", "key")
-    fitting = Fitting(torch.ones(len(table()), 4), PLAN, learn)
-    made.save(fitting.tensors(), Progress(epochs=3, since_best=1, best=0.5, passes=1, figures={"kept": 0.5}))
-    return made
-
-
-def refitted(folder: RunFolder, learn: Chunks, check: Chunks, say: Callable[[str], None] = lambda _: None) -> Fitted:
-    return fit(learn, check, torch.ones(len(table()), 4), PLAN, folder, PLAIN, say, lambda *_: None)
-
-
-def test_once_judged_it_is_taught_anew_with_what_judged(tmp_path: Path) -> None:
-    """As long as was best, with the figures of the choice; killed in the midst it goes on and ends the same."""
-    events = [Click(event_id=f"e{n}", user_id=f"u{n % 2}", time_ms=START + n, item_id=f"i{n % 20}") for n in range(900)]
-    batches = replay_of(Lists(table(), 7, 10, 4, 0)).run(events)
-    write_chunks(((number > 2, batch) for number, batch in enumerate(batches)), tmp_path, lambda _: None)
-    learn, check = Chunks.of(tmp_path / LEARN), Chunks.of(tmp_path / CHECK)
-    made = refitted(judged(tmp_path / "a", learn), learn, check)
-    assert made.metrics == {"kept": 0.5}
-    killed = judged(tmp_path / "b", learn)
-    with pytest.raises(Killed):
-        refitted(killed, learn, check, kill_after("epoch 1 of 2 with all of it"))
-    said: list[str] = []
-    again = refitted(killed, learn, check, said.append)
-    assert said[0] == "going on with all of it after epoch 0"
-    assert said[-1].startswith("epoch 2 of 2")
-    alone = refitted(judged(tmp_path / "c", learn), learn, learn[:1])
-    one, two, three = (each.ranker.state_dict() for each in (made, again, alone))
-    assert all(torch.equal(one[name], two[name]) for name in one)
-    assert not torch.equal(one["item.weight"], three["item.weight"])
-
-
 def test_another_plan_begins_anew(files: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(Killed):
         train(read_log(*files), tmp_path / "out", PLAN, kill_after("epoch 1"))
@@ -185,8 +150,7 @@ def part(heads: list[int], candidates: list[list[int]]) -> Tensors:
     nothing = torch.zeros(len(heads), 1, dtype=torch.long)
     rows, known = torch.tensor(candidates), torch.ones(len(heads), dtype=torch.bool)
     features = torch.zeros(*rows.shape, len(FEATURES))
-    unknown = torch.zeros(len(heads), dtype=torch.long)
-    return Tensors(nothing, nothing, nothing, rows, features, torch.tensor(heads), known, unknown)
+    return Tensors(nothing, nothing, nothing, rows, features, torch.tensor(heads), known, rows >= 0)
 
 
 def test_padding_and_other_heads_do_not_count_in_the_list() -> None:
@@ -196,13 +160,12 @@ def test_padding_and_other_heads_do_not_count_in_the_list() -> None:
     torch.testing.assert_close(listed(logits, part([0], [[5, 6, -1]])), torch.tensor(2.0).log())
 
 
-def test_what_was_shown_beside_the_answer_is_what_it_was_chosen_from() -> None:
+def test_what_was_not_shown_beside_the_answer_was_not_refused() -> None:
     logits = torch.zeros(1, 4, len(HEADS))
-    two_shown = part([0], [[5, 6, 7, 8]])._replace(shown=torch.tensor([2]))
-    both, chosen = torch.tensor(4.0).log(), torch.tensor(3.0).log()
-    torch.testing.assert_close(listed(logits, two_shown), both + chosen)
-    other = part([0, 0], [[5, 6, 7, 8]] * 2)._replace(shown=torch.tensor([2, 0]))
-    torch.testing.assert_close(listed(logits.expand(2, -1, -1), other), both + chosen / 2)
+    logits[0, 3] = 50.0
+    of_three = part([0], [[5, 6, 7, 8]])._replace(choice_set=torch.tensor([[True, True, True, False]]))
+    torch.testing.assert_close(listed(logits, of_three), torch.tensor(3.0).log())
+    torch.testing.assert_close(probable(logits, of_three), torch.tensor(2.0).log())
 
 
 def test_a_purchase_says_nothing_against_a_click_but_a_click_says_no_purchase_yet() -> None:
