@@ -24,8 +24,8 @@ lint: $(TEST)/ready  ## style, types and the direction of imports
 bench: $(TEST)/ready  ## the first figures: plumbing, freshness, stages of a slate
 	$(TEST)/bin/python -m benchmarks.run $(ARGS)
 
-demo-bundle: $(TEST)/ready  ## train and export the demo's own model again (about ten minutes)
-	$(TEST)/bin/daogou shop --out build/shop --shoppers 1000 --days 30
+demo-bundle: $(TEST)/ready  ## train and export the demo's own model again (about half an hour)
+	$(TEST)/bin/daogou shop --out build/shop --shoppers 3000 --days 30
 	$(TEST)/bin/daogou train build/shop/events.jsonl.gz build/shop/items.jsonl.gz --out build/checkpoint
 	$(TEST)/bin/daogou export build/checkpoint --out launch/demo_bundle --name demo
 

@@ -32,8 +32,7 @@ from training.plain_fit import PASSES, PlainFit
 from training.train import source_of, table_of
 
 ONE_IN = 3  # shoppers is asked where examples are cut by shopper; all are counted
-TEXT = ("words_recent", "words_even", "words_last", "similar_max", "similar_recent", "same_category", "same_brand",
-        "no_text")  # fmt: skip
+TEXT = ("words_recent", "words_even", "words_last")
 COUNTED = ("co_occurrence", "co_occurrence_even", "preceded", "co_occurrence_cosine")
 
 #: What is taken away, by the row's name.
@@ -45,18 +44,14 @@ GROUPS = {
     "co_occurrence_even": ("co_occurrence_even",),
     "preceded": ("preceded",),
     "co_occurrence_cosine": ("co_occurrence_cosine",),
-    "words": ("words_recent", "words_even", "words_last"),
+    "words": TEXT,
     "words_even, words_last": ("words_even", "words_last"),
-    "the encoder's likeness": ("similar_max", "similar_recent"),
-    "same category, same brand": ("same_category", "same_brand"),
     "trend": ("trend",),
-    "price_gap": ("price_gap",),
     "last_met, times_met": ("last_met", "times_met"),
     "bought": ("bought",),
     "shown": ("shown",),
     "in_cart": ("in_cart",),
     "newness": ("newness",),
-    "no_text": ("no_text",),
 }
 
 Say = Callable[[str], None]

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from contracts.errors import BundleRefused
 from contracts.events import BundleDigest
-from contracts.features import FEATURES, FEATURES_VERSION, HEADS, READ_VERSIONS
+from contracts.features import FEATURES, FEATURES_VERSION, HEADS
 from contracts.precision import Precision, variant_name
 
 MANIFEST = "manifest.json"
@@ -229,7 +229,7 @@ def _check_versions(folder: Path, manifest: Manifest) -> None:
     if manifest.kind != "recommender":
         _check_head(folder, manifest)
         return
-    if manifest.features_version not in READ_VERSIONS or manifest.features != FEATURES:
+    if manifest.features_version != FEATURES_VERSION or manifest.features != FEATURES:
         raise BundleRefused(
             f"{folder}: made for features version {manifest.features_version}; "
             f"this daogou computes {FEATURES_VERSION}: export the checkpoint again after training it again"

@@ -15,9 +15,7 @@ from contracts.profile import DAY_MS, Profile
 from contracts.statistics import Statistics, kernel, look_up, sequence_rows
 from contracts.terms import alike
 
-FEATURES_VERSION = 3
-#: What is computed for them is the same but where an item names no brand: since 3 its first word stands for one.
-READ_VERSIONS = (2, FEATURES_VERSION)
+FEATURES_VERSION = 4
 HISTORY_LIMIT = 50
 GAP_BUCKETS = 32
 EVENLY = 0.97  # base of the kernel that counts the last items nearly alike
@@ -26,8 +24,8 @@ RARE = 5.0  # added to popularities, so that what was seen once is not certain
 #: The columns of ``candidate_features``, in their order.
 FEATURES = (
     "co_occurrence", "co_occurrence_even", "preceded", "co_occurrence_cosine",
-    "words_recent", "words_even", "words_last", "similar_max", "similar_recent", "trend", "same_category", "same_brand",
-    "price_gap", "last_met", "times_met", "bought", "shown", "in_cart", "newness", "no_text",
+    "words_recent", "words_even", "words_last", "trend", "last_met", "times_met", "bought", "shown", "in_cart",
+    "newness",
 )  # fmt: skip
 
 HISTORY_INPUTS = ("history_vectors", "history_kinds", "history_gaps")
@@ -115,15 +113,10 @@ def candidate_features(
     columns = (
         *_co_occurrence(statistics, recent, nows_ms, candidates),
         *np.moveaxis(alike(table.terms, recent, candidates, _kernels(recent.shape[1])), -1, 0),
-        *_similarity(table, recent, candidates),
         np.log1p(statistics.trend(candidates, nows_ms)),
-        _same_category(table.categories, recent, candidates),
-        _mean_by_recency(_same(table.brands, recent, candidates), recent),
-        _price_gap(table.prices, recent, candidates),
         *_met(table, profiles, nows_ms, candidates),
         *_owned(table, profiles, nows_ms, candidates),
         _newness(table.added_ms, nows_ms, candidates),
-        ~(table.has_text & table.has_vector)[candidates],
     )
     stacked = np.stack([np.asarray(column, np.float32) for column in columns], axis=-1)
     stacked[candidates < 0] = 0.0
@@ -149,49 +142,6 @@ def _co_occurrence(
     by_recency, evenly = kernel(recent.shape[1]), kernel(recent.shape[1], EVENLY)
     followed = np.log1p(after)
     return followed @ by_recency, followed @ evenly, np.log1p(before) @ by_recency, cosine @ evenly
-
-
-def _similarity(table: ItemTable, recent: Rows, candidates: Rows) -> tuple[Floats, Floats]:
-    """Cosine of the candidate's text to the last items': the best, and the mean weighted by recency."""
-    near = gather(table.text_vectors, candidates) @ gather(table.text_vectors, recent).transpose(0, 2, 1)
-    near *= _inverse(table.text_lengths[candidates])[:, :, None]
-    near *= (_inverse(table.text_lengths[recent]) * (recent >= 0))[:, None, :]
-    best = np.where((recent >= 0)[:, None, :], near, 0.0).max(-1)
-    return best, _mean_by_recency(near, recent)
-
-
-def _inverse(lengths: Floats) -> Floats:
-    return np.asarray(1.0 / np.maximum(lengths, 1e-6), np.float32)
-
-
-def _mean_by_recency(values: NDArray[np.generic], recent: Rows) -> Floats:
-    """The mean over the last items of ``values`` [B, N, L], by recency; 0 for a new shopper."""
-    weights = (kernel(recent.shape[1]) * (recent >= 0)).astype(np.float32)
-    weights /= np.maximum(weights.sum(-1, keepdims=True), 1e-6)
-    return np.asarray(np.einsum("bnl,bl->bn", values.astype(np.float32), weights), np.float32)
-
-
-def _same(codes: Rows, recent: Rows, candidates: Rows) -> NDArray[np.bool_]:
-    """[B, N, L]: whether candidate and last item have the same code, and one at all."""
-    mine = codes[candidates][:, :, None]
-    return np.asarray((mine == codes[recent][:, None, :]) & (mine > 0))
-
-
-def _same_category(categories: Rows, recent: Rows, candidates: Rows) -> Floats:
-    """The mean over the levels of the share of ``_same``: a narrow match counts more than a wide one."""
-    levels = range(categories.shape[1])
-    matches = sum(_same(categories[:, level], recent, candidates).astype(np.float32) for level in levels)
-    return np.asarray(_mean_by_recency(np.asarray(matches), recent) / len(levels), np.float32)
-
-
-def _price_gap(prices: Floats, recent: Rows, candidates: Rows) -> NDArray[np.float64]:
-    """How far the candidate's log price is from the mean of the last items'; 0 where either is unknown."""
-    seen = np.where(recent >= 0, np.log1p(prices[recent].astype(np.float64)), np.nan)
-    known = np.isfinite(seen)
-    count = np.count_nonzero(known, axis=-1)
-    mean = np.where(known, seen, 0.0).sum(-1) / np.maximum(count, 1)
-    gap = np.abs(np.log1p(prices[candidates].astype(np.float64)) - mean[:, None])
-    return np.asarray(np.where((count > 0)[:, None], np.nan_to_num(gap), 0.0))
 
 
 def _met(

@@ -63,7 +63,6 @@ class ItemTable:
         self._vectors = np.zeros((capacity, dim), np.float32)
         self._lengths = np.zeros(capacity, np.float32)
         self._has_vector = np.zeros(capacity, bool)
-        self._has_text = np.zeros(capacity, bool)
         self._present = np.zeros(capacity, bool)
         self._available = np.zeros(capacity, bool)
         self._prices = np.full(capacity, np.nan, np.float32)
@@ -104,11 +103,6 @@ class ItemTable:
     def has_vector(self) -> Bools:
         """[rows]: a vector was set; the others have zeros until their text is embedded."""
         return self._has_vector[: len(self.items)]
-
-    @property
-    def has_text(self) -> Bools:
-        """[rows]: the item has words at all."""
-        return self._has_text[: len(self.items)]
 
     @property
     def available(self) -> Bools:
@@ -187,7 +181,6 @@ class ItemTable:
         self.items[row] = item
         self._present[row] = True
         self._available[row] = item.available
-        self._has_text[row] = bool(text_of(item))
         self._prices[row] = np.nan if item.price is None else item.price
         codes = self._path_codes(item.category)
         self._categories[row] = codes

@@ -50,8 +50,7 @@ WORDS = [
 
 #: What the ranker makes of the features, for each head alike.
 WEIGHTS = {
-    "co_occurrence": 0.8, "similar_recent": 1.0, "similar_max": 0.5, "trend": 0.1, "same_category": 1.0,
-    "same_brand": 0.2, "newness": 0.1, "shown": -0.1,
+    "co_occurrence": 0.8, "words_recent": 1.5, "words_last": 0.5, "trend": 0.1, "newness": 0.1, "shown": -0.1,
 }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from inference.scorers import Scores
 
 #: Chosen by hand from what the count model on public sets weighs most: transitions, then shared words, then trend.
 BLEND = {
-    "co_occurrence": 1.0, "preceded": 0.4, "words_recent": 1.2, "similar_recent": 0.3, "trend": 0.02, "newness": 0.1,
+    "co_occurrence": 1.0, "preceded": 0.4, "words_recent": 1.2, "trend": 0.02, "newness": 0.1,
     "shown": -0.1,
 }  # fmt: skip
 

@@ -79,32 +79,20 @@ def reference(profile: Profile, now: int, number: int) -> dict[str, float]:
     recent = [r for r in all_recent(profile) if r != UNKNOWN]
     # unknown items keep no place: the kernel runs over the known ones' own places
     places = [p for p, r in enumerate(all_recent(profile)) if r != UNKNOWN]
-    weights = [0.6**p for p in places]
     deflate = 2.0 ** -((now - Decay().landmark_ms) / Decay().half_life_ms)
     met = [t for i, t in zip(profile.history.items, profile.history.times_ms, strict=True) if i == name]
     bought = dict(zip(profile.bought.items, profile.bought.times_ms, strict=True))
-    near = [cosine(name, r) for r in recent]
-    prices = [math.log1p(p) for p in (np.float32(priced(r)) for r in recent) if not math.isnan(p)]
     age = lambda t, unit: math.exp(-min(50.0, max(0.0, (now - t) / unit)))  # noqa: E731
     return {
         **together(name, recent, places, deflate),
         **words(me, recent, places),
-        "similar_max": max([*near, 0.0]) if len(near) < 10 else max(near),
-        "similar_recent": mean(near, weights),
         "trend": math.log1p(TAUGHT.trend[name] * deflate),
-        "same_category": sum(
-            mean([same(me.category[: d + 1], ITEMS[int(r[1:])].category[: d + 1], d) for r in recent], weights)
-            for d in range(3)
-        ) / 3,
-        "same_brand": mean([float(bool(me.brand) and me.brand == ITEMS[int(r[1:])].brand) for r in recent], weights),
-        "price_gap": abs(math.log1p(me.price) - sum(prices) / len(prices)) if prices and me.price is not None else 0.0,
         "last_met": max([age(t, DAY_MS) for t in met], default=0.0),
         "times_met": math.log1p(len(met)),
         "bought": age(bought[name], 30 * DAY_MS) if name in bought else 0.0,
         "shown": math.log1p(profile.shown.count(name)),
         "in_cart": float(name in profile.cart),
         "newness": age(me.added_ms, 14 * DAY_MS),
-        "no_text": float(not me.title),
     }  # fmt: skip
 
 
@@ -147,24 +135,6 @@ def all_recent(profile):
     return found[:10]
 
 
-def priced(name):
-    price = ITEMS[int(name[1:])].price
-    return math.nan if price is None else price
-
-
-def same(mine, theirs, depth):
-    return float(len(mine) > depth and mine == theirs)
-
-
-def mean(values, weights):
-    return sum(v * w for v, w in zip(values, weights, strict=True)) / sum(weights) if weights else 0.0
-
-
-def cosine(one, other):
-    a, b = (TABLE.text_vectors[TABLE.row_of[ItemId(n)]].astype(float) for n in (one, other))
-    return float(a @ b / (max(np.linalg.norm(a), 1e-6) * max(np.linalg.norm(b), 1e-6)))
-
-
 @given(events("a"), st.integers(0, 23), st.integers(0, DAY_MS))
 def test_every_column_equals_the_slow_reference(past, number, later):
     profile, now = profile_after(past, "a"), NOW_MS + later
@@ -203,15 +173,6 @@ def test_an_empty_catalogue_has_features_too():
     )
     assert found.shape == (1, 3, len(FEATURES))
     assert not found.any()
-
-
-def test_an_item_that_waits_for_its_vector_reads_as_one_without_words():
-    table = ItemTable(4)
-    table.upsert(item(1))
-    arguments = Statistics(table), [Profile(UserId("u"))], np.array([NOW_MS]), np.zeros((1, 1), np.int32)
-    waiting = candidate_features(table, *arguments)[0, 0, FEATURES.index("no_text")]
-    table.set_vector(ItemId("i1"), np.ones(4, np.float32))
-    assert (waiting, candidate_features(table, *arguments)[0, 0, FEATURES.index("no_text")]) == (1.0, 0.0)
 
 
 @given(st.integers(-(10**12), 10**14))
