@@ -31,7 +31,8 @@ class RankerSize(Struct, frozen=True, kw_only=True):
 class EncoderSize(Struct, frozen=True, kw_only=True):
     """The text encoder's shape, where it is pretrained from scratch.
 
-    Epochs are fewer where they would read more than ``most_texts`` texts: a large catalogue needs no more of them.
+    Epochs are fewer where they would read more than ``most_texts`` texts, and of a larger catalogue so many are drawn:
+    it needs no more of them.
     """
 
     dim: int = 96

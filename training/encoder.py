@@ -58,16 +58,26 @@ def quiet() -> None:
 
 
 def pretrain(items: Sequence[CatalogueItem], size: EncoderSize, seed: int, say: Say) -> tuple[TextEncoder, Tokenizer]:
-    """Both steps, from scratch."""
+    """Both steps, from scratch; of a large catalogue as many texts as ``size`` says teach, drawn evenly."""
     worded = [item for item in items if text_of(item)]
-    texts = [text_of(item) for item in worded] or ["an item without words"]
-    tokenizer = train_tokenizer(texts, size.vocabulary, size.max_tokens)
+    tokenizer = train_tokenizer(_texts(worded), size.vocabulary, size.max_tokens)
     model = new_model(tokenizer, size)
+    some = drawn(worded, size.most_texts, seed)
+    texts = _texts(some)
     learn_words(model, tokenizer, texts, size.epochs(size.masked_epochs, len(texts)), seed, say)
     encoder = TextEncoder(model.bert)
-    pairs = [two_texts(item) for item in worded]
+    pairs = [two_texts(item) for item in some]
     draw_together(encoder, tokenizer, pairs, size.epochs(size.contrastive_epochs, len(pairs)), seed, say)
     return encoder.eval(), tokenizer
+
+
+def drawn(items: Sequence[CatalogueItem], most: int, seed: int) -> Sequence[CatalogueItem]:
+    """All of them, or ``most`` of them, the same for a seed."""
+    return items if len(items) <= most else random.Random(seed).sample(items, most)
+
+
+def _texts(worded: Sequence[CatalogueItem]) -> list[str]:
+    return [text_of(item) for item in worded] or ["an item without words"]
 
 
 def new_model(tokenizer: Tokenizer, size: EncoderSize) -> BertForMaskedLM:

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from contracts.errors import Unacceptable, Unreadable
+from contracts.messages import CatalogueItem
 from launch.cli import run
 from training.config import EncoderSize
-from training.encoder import encode, load_encoder
+from training.encoder import drawn, encode, load_encoder, pretrain
 from training.pretraining import Pretraining, pretrain_folder
 from training.texts import Said, read_texts, split
 
@@ -102,3 +103,18 @@ def test_the_command_says_before_and_after(tmp_path: Path, capsys: pytest.Captur
     assert run(["pretrain", str(tmp_path / "rows.jsonl"), *options]) == 0
     assert "perplexity" in capsys.readouterr().out
     assert (tmp_path / "encoder/pretraining.json").exists()
+
+
+def test_of_a_large_catalogue_so_many_texts_teach() -> None:
+    """What is learned from 500,000 texts must not take 500,000 steps."""
+    items = [CatalogueItem(item_id=f"i{n}", title=f"thing {n % 7}") for n in range(40)]
+    assert len(drawn(items, 8, 0)) == 8
+    assert drawn(items, 8, 0) == drawn(items, 8, 0) != drawn(items, 8, 1)
+    assert drawn(items, 40, 0) == items
+    size = EncoderSize(
+        dim=16, layers=1, vocabulary=60, max_tokens=8, masked_epochs=3, contrastive_epochs=3, most_texts=8
+    )
+    said: list[str] = []
+    encoder, tokenizer = pretrain(items, size, 0, said.append)
+    assert len(said) == 2  # one epoch of words, one of products
+    assert encode(encoder, tokenizer, ["thing 5"]).shape == (1, 16)
