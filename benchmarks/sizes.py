@@ -68,7 +68,8 @@ def draw(data: str, rows: list[Sized], path: Path) -> None:
         axes.plot([row.milliseconds for row in some], [row.ndcg_10 for row in some], "o-", label=f"{layers} layers")
     for row in rows:
         chosen = "  (small)" if (row.dim, row.layers) == PRESET else ""
-        axes.annotate(f" {row.dim}{chosen}", (row.milliseconds, row.ndcg_10))
+        at = (row.milliseconds, row.ndcg_10)
+        axes.annotate(f"{row.dim}{chosen}", at, xytext=(4, 4), textcoords="offset points")
     axes.set(xlabel=f"ms for {CANDIDATES} candidates, 1 thread", ylabel="NDCG@10 of validation's lists",
              title=f"{data}: size of the ranker, columns beside the points")  # fmt: skip
     axes.legend(frameon=False)
