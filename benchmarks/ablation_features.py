@@ -33,7 +33,7 @@ from training.train import source_of, table_of
 
 ONE_IN = 3  # shoppers is asked where examples are cut by shopper; all are counted
 TEXT = ("words_recent", "words_even", "words_last")
-COUNTED = ("co_occurrence", "co_occurrence_even", "preceded", "co_occurrence_cosine")
+COUNTED = ("co_occurrence", "co_occurrence_even", "co_occurrence_last", "preceded", "co_occurrence_cosine")
 
 #: What is taken away, by the row's name.
 GROUPS = {
@@ -42,6 +42,7 @@ GROUPS = {
     "all but text (text only)": tuple(name for name in FEATURES if name not in TEXT),
     "co-occurrence": COUNTED,
     "co_occurrence_even": ("co_occurrence_even",),
+    "co_occurrence_last": ("co_occurrence_last",),
     "preceded": ("preceded",),
     "co_occurrence_cosine": ("co_occurrence_cosine",),
     "words": TEXT,

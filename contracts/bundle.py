@@ -5,6 +5,7 @@ dates and no paths are in it, so the same checkpoint exported twice has the same
 """
 
 import re
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from stat import S_ISREG
@@ -133,6 +134,17 @@ class Manifest(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Columns of an item's vector."""
         return self.text_dim + self.delta_dim
 
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """Which of ``FEATURES`` its ranker reads."""
+        return tuple(FEATURES.index(name) for name in self.features)
+
+    @property
+    def light(self) -> tuple[float, ...]:
+        """``prerank`` by all of ``FEATURES``, 0 for those it does not read; none where it has none."""
+        known = dict(zip(self.features, self.prerank, strict=False))
+        return tuple(known.get(name, 0.0) for name in FEATURES) if known else ()
+
 
 class Bundle(Struct, frozen=True):
     """A verified bundle. ``digest`` is the sha256 of its manifest, which holds those of all its files."""
@@ -229,15 +241,27 @@ def _check_versions(folder: Path, manifest: Manifest) -> None:
     if manifest.kind != "recommender":
         _check_head(folder, manifest)
         return
-    if manifest.features_version != FEATURES_VERSION or manifest.features != FEATURES:
-        raise BundleRefused(
-            f"{folder}: made for features version {manifest.features_version}; "
-            f"this daogou computes {FEATURES_VERSION}: export the checkpoint again after training it again"
-        )
-    if manifest.prerank and len(manifest.prerank) != len(FEATURES):
-        raise BundleRefused(f"{folder}: {len(manifest.prerank)} prerank weights for {len(FEATURES)} features")
+    _check_features(folder, manifest)
     if manifest.heads[: len(HEADS)] != HEADS:
         raise BundleRefused(f"{folder}: heads {manifest.heads}; they must begin with {HEADS}")
+
+
+def _check_features(folder: Path, manifest: Manifest) -> None:
+    """It may read fewer columns than there are, each once, in their order; none that there is not."""
+    unknown = sorted(set(manifest.features) - set(FEATURES))
+    if manifest.features_version != FEATURES_VERSION or unknown:
+        raise BundleRefused(
+            f"{folder}: made for features version {manifest.features_version}{_named(unknown)}; "
+            f"this daogou computes {FEATURES_VERSION}: export the checkpoint again after training it again"
+        )
+    if not manifest.features or list(manifest.columns) != sorted(set(manifest.columns)):
+        raise BundleRefused(f"{folder}: features {manifest.features}; they must be some of {FEATURES}, in this order")
+    if manifest.prerank and len(manifest.prerank) != len(manifest.features):
+        raise BundleRefused(f"{folder}: {len(manifest.prerank)} prerank weights for {len(manifest.features)} features")
+
+
+def _named(unknown: Sequence[str]) -> str:
+    return f" with {', '.join(unknown)}" if unknown else ""
 
 
 def _check_head(folder: Path, manifest: Manifest) -> None:

@@ -21,9 +21,10 @@ GAP_BUCKETS = 32
 EVENLY = 0.97  # base of the kernel that counts the last items nearly alike
 RARE = 5.0  # added to popularities, so that what was seen once is not certain
 
-#: The columns of ``candidate_features``, in their order.
+#: The columns of ``candidate_features``, in their order. A bundle names those that it reads, so one more may be added
+#: anywhere and bundles of before serve on; what a name means changes with ``FEATURES_VERSION`` alone.
 FEATURES = (
-    "co_occurrence", "co_occurrence_even", "preceded", "co_occurrence_cosine",
+    "co_occurrence", "co_occurrence_even", "co_occurrence_last", "preceded", "co_occurrence_cosine",
     "words_recent", "words_even", "words_last", "trend", "last_met", "times_met", "bought", "shown", "in_cart",
     "newness",
 )  # fmt: skip
@@ -132,16 +133,18 @@ def _kernels(length: int) -> Floats:
 def _co_occurrence(
     statistics: Statistics, recent: Rows, nows_ms: Integers, candidates: Rows
 ) -> tuple[NDArray[np.float64], ...]:
-    """What came after the last items, by recency and nearly evenly; what came before them; and both beside chance.
+    """What came after the last items, by recency, nearly evenly, and after the very last; what came before them; and
+    both beside chance.
 
-    The last is the cosine of two items' shoppers, roughly: counts over the root of both popularities.
+    That is the cosine of two items' shoppers, roughly: counts over the root of both popularities.
     """
     after, before = statistics.between(recent, candidates, nows_ms)
     mine, theirs = (statistics.trend(rows, nows_ms) + RARE for rows in (candidates, recent))
     cosine = (after + before) / np.sqrt(mine[:, :, None] * theirs[:, None, :])
     by_recency, evenly = kernel(recent.shape[1]), kernel(recent.shape[1], EVENLY)
     followed = np.log1p(after)
-    return followed @ by_recency, followed @ evenly, np.log1p(before) @ by_recency, cosine @ evenly
+    before_them = np.log1p(before) @ by_recency
+    return followed @ by_recency, followed @ evenly, followed[..., 0], before_them, cosine @ evenly
 
 
 def _met(

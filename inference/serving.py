@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from contracts.bundle import RANKER, RETRIEVER, Bundle, Manifest, open_bundle
 from contracts.errors import BundleRefused, ModelUnavailable
 from contracts.events import BundleDigest
-from contracts.features import FEATURES, HISTORY_INPUTS, RANKER_INPUTS
+from contracts.features import HISTORY_INPUTS, RANKER_INPUTS
 from contracts.settings import EngineSettings, ModelSettings
 from contracts.surface_file import load_surfaces
 from contracts.surfaces import Surfaces
@@ -53,9 +53,8 @@ def load(bundle: Bundle, settings: EngineSettings, model: ModelSettings, surface
     _warm(bundle, encoder, retriever, ranker, settings.candidates)
     limit = bundle.manifest.history_limit
     other = CrossEncoder(open_bundle(model.cross_encoder), model) if model.cross_encoder else None
-    models = Models(
-        Retrieval(retriever, limit), lambda own: other or Ranker(ranker, own, limit), bundle.manifest.prerank
-    )
+    columns, light = bundle.manifest.columns, bundle.manifest.light
+    models = Models(Retrieval(retriever, limit), lambda own: other or Ranker(ranker, own, limit, columns), light)
     pipelines = build(surfaces or load_surfaces(), settings, models)
     return Serving(bundle, encoder, pipelines, ranker.provider, other.digest if other else None)
 
@@ -86,5 +85,5 @@ def _zeros(manifest: Manifest, shoppers: int, candidates: int) -> dict[str, NDAr
         "history_kinds": np.ones(history, np.int64),
         "history_gaps": np.zeros(history, np.int64),
         "candidate_vectors": np.zeros((shoppers, candidates, manifest.vector_dim), np.float32),
-        "candidate_features": np.zeros((shoppers, candidates, len(FEATURES)), np.float32),
+        "candidate_features": np.zeros((shoppers, candidates, len(manifest.features)), np.float32),
     }

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import onnx
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import save_file
@@ -55,11 +56,16 @@ WEIGHTS = {
 
 
 def tiny_bundle(
-    folder: Path, seed: int = 0, text_dim: int = TEXT_DIM, deltas: Mapping[str, float] | None = None
+    folder: Path,
+    seed: int = 0,
+    text_dim: int = TEXT_DIM,
+    deltas: Mapping[str, float] | None = None,
+    features: tuple[str, ...] = FEATURES,
 ) -> Bundle:
     """Write the bundle into ``folder`` (made if missing) and open it. The same arguments give the same digest.
 
-    ``deltas`` gives the id delta (one number for all its columns) of items; others have none.
+    ``deltas`` gives the id delta (one number for all its columns) of items; others have none. ``features``: what its
+    ranker reads.
     """
     folder.mkdir(parents=True, exist_ok=True)
     dim, rng = text_dim + DELTA_DIM, np.random.default_rng(seed)
@@ -68,13 +74,14 @@ def tiny_bundle(
     graphs = (
         _save(folder, ITEM_ENCODER, _encoder(rng, tokenizer.get_vocab_size(), text_dim)),
         _save(folder, RETRIEVER, _retriever(dim)),
-        _save(folder, RANKER, _ranker(dim)),
+        _save(folder, RANKER, _ranker(dim, features)),
     )
     names = [ITEM_ENCODER, RETRIEVER, RANKER, TOKENIZER]
     if deltas:
         names.append(ITEM_DELTAS)
         _save_deltas(folder, deltas)
-    return write_manifest(folder, _manifest(folder, tuple(names), graphs, text_dim, seed))
+    manifest = _manifest(folder, tuple(names), graphs, text_dim, seed)
+    return write_manifest(folder, replace(manifest, features=features))
 
 
 def _manifest(folder: Path, names: tuple[str, ...], graphs: tuple[Graph, ...], text_dim: int, seed: int) -> Manifest:
@@ -141,8 +148,8 @@ def _retriever(dim: int) -> onnx.GraphProto:
     return _graph(_query_nodes(), _history(dim), [_float("query", "b", dim)], _query_constants())
 
 
-def _ranker(dim: int) -> onnx.GraphProto:
-    weights = np.array([[WEIGHTS.get(name, 0.0)] * len(HEADS) for name in FEATURES], np.float32)
+def _ranker(dim: int, features: tuple[str, ...]) -> onnx.GraphProto:
+    weights = np.array([[WEIGHTS.get(name, 0.0)] * len(HEADS) for name in features], np.float32)
     nodes = [
         *_query_nodes(),
         _node("Unsqueeze", ["query", "last"], "column"),
@@ -154,7 +161,7 @@ def _ranker(dim: int) -> onnx.GraphProto:
     inputs = [
         *_history(dim),
         _float("candidate_vectors", "b", "n", dim),
-        _float("candidate_features", "b", "n", len(FEATURES)),
+        _float("candidate_features", "b", "n", len(features)),
     ]
     constants = {**_query_constants(), "weights": weights, "bias": np.array([-2.0, -3.0, -4.0], np.float32)}
     return _graph(nodes, inputs, [_float("logits", "b", "n", len(HEADS))], constants)

@@ -13,8 +13,9 @@ CONFIG = "checkpoint.json"
 RANKER_WEIGHTS = "ranker.safetensors"
 ITEM_IDS = "items.json"
 ENCODER_FOLDER = "encoder"
-#: Of ``training/model.py``: weights of another one cannot be read. 1 had several heads, and candidates saw themselves.
-ARCHITECTURE = 2
+#: Of ``training/model.py``: weights of another one cannot be read. 1 had several heads, and candidates saw themselves;
+#: 2 read 14 features.
+ARCHITECTURE = 3
 
 
 class RankerSize(Struct, frozen=True, kw_only=True):

@@ -103,6 +103,7 @@ def together(name: str, recent: list[str], places: list[int], deflate: float) ->
     return {
         "co_occurrence": sum(0.6**p * math.log1p(a) for p, a in zip(places, after, strict=True)),
         "co_occurrence_even": sum(0.97**p * math.log1p(a) for p, a in zip(places, after, strict=True)),
+        "co_occurrence_last": sum(math.log1p(a) for p, a in zip(places, after, strict=True) if p == 0),
         "preceded": sum(0.6**p * math.log1p(b) for p, b in zip(places, before, strict=True)),
         "co_occurrence_cosine": sum(
             0.97**p * (a + b) / root for p, a, b, root in zip(places, after, before, popular, strict=True)

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from tiny_bundle import tiny_bundle
 from tiny_shop import DAY_MS, NOW_MS, ask, engine_with, ids_of, item, profile_after, teach, thing_of, view
 
 from contracts.bundle import Bundle
 from contracts.events import CartAdd, Click, Consent, Hide, ItemId, Line, Purchase
+from contracts.features import FEATURES
 from contracts.metrics import Metrics
 from contracts.settings import EngineSettings, ModelSettings
 from inference.ask import Wish
@@ -56,6 +58,26 @@ def test_a_receipt_holds_where_it_came_from(bundle):
     ]  # fmt: skip
     assert slate.degraded is None
     assert all(i.reason and i.source and i.probabilities for i in slate.items)
+
+
+def test_a_bundle_that_reads_fewer_features_ranks_by_those(tmp_path, bundle):
+    """As one does that was made before there was a feature more: the columns are found by their names."""
+    fewer = tuple(name for name in FEATURES if name not in ("co_occurrence_last", "bought"))  # the tiny one's are 0
+    narrow = engine_with(tiny_bundle(tmp_path / "narrow", features=fewer), STOCK)
+    whole = engine_with(bundle, STOCK)
+    for engine in (narrow, whole):
+        teach(engine, [["i0", "i3"]] * 20 + [["i3", "i7", "i9"]] * 3)
+    assert one(narrow, view(0)).degraded is None
+    assert [(i.item_id, i.score) for i in one(narrow, view(0)).items] == [
+        (i.item_id, i.score) for i in one(whole, view(0)).items
+    ]
+
+
+def test_a_light_order_of_fewer_features_weighs_the_others_0(bundle):
+    manifest = replace(bundle.manifest, features=("co_occurrence", "preceded"), prerank=(2.0, 3.0))
+    known = dict(zip(FEATURES, manifest.light, strict=True))
+    assert {name: weight for name, weight in known.items() if weight} == {"co_occurrence": 2.0, "preceded": 3.0}
+    assert bundle.manifest.light == ()
 
 
 def test_a_new_shopper_gets_a_full_and_varied_slate_of_what_is_popular_and_new(engine):
