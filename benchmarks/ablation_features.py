@@ -26,9 +26,9 @@ from training.encoder import encode, pretrain
 from training.fit import standardise
 from training.lists import Examples, Lists
 from training.log import Log, read_log
-from training.metrics import measure, places_of_answers
+from training.metrics import places_of_answers
 from training.model import Ranker
-from training.plain_fit import PASSES, PlainFit
+from training.plain_fit import PlainFit
 from training.train import source_of, table_of
 
 ONE_IN = 3  # shoppers is asked where examples are cut by shopper; all are counted
@@ -118,10 +118,5 @@ def taught(learn: Some, check: Some, plan: Plan) -> Ranks:
     ranker = Ranker(plan.ranker, plan.encoder.dim + plan.ranker.delta_dim)
     standardise(ranker, learn)
     plain = PlainFit(ranker, plan, BLEND)
-    for number in range(PASSES):
-        if plain.done:
-            break
-        plain.once(learn, number)
-        plain.judged(measure(plain.answer, check, BLEND))
-    plain.finish()
+    plain.until_best(learn, check)
     return np.concatenate([places_of_answers(plain.answer(batch).scores, batch) for batch in check])

@@ -132,12 +132,7 @@ class Fitting:
     def first_lesson(self, learn: Chunks, check: Chunks, blend: Mapping[str, float], say: Say, step: Step) -> Progress:
         """Teach the features alone; what comes after has to be better."""
         plain = PlainFit(self.ranker, self.plan, blend)
-        plain.judged(measure(plain.answer, check, blend))
-        for number in itertools.takewhile(lambda _: not plain.done, range(PASSES)):
-            plain.once(learn, number)
-            plain.judged(measure(plain.answer, check, blend))
-            step("the features alone", number + 1, PASSES)
-        plain.finish()
+        plain.until_best(learn, check, lambda done: step("the features alone", done, PASSES))
         found = measure(self.answer, check, blend)
         say(f"the features alone: NDCG@10 {found.ndcg:.4f} (blended by hand {found.blend_ndcg:.4f})")
         self._best = self._weights()
@@ -146,9 +141,7 @@ class Fitting:
     def lesson(self, every: Chunks, passes: int, blend: Mapping[str, float], step: Step) -> None:
         """Teach the features alone for so many passes, whatever comes of it."""
         plain = PlainFit(self.ranker, self.plan, blend)
-        for number in range(passes):
-            plain.once(every, number)
-            step("the features alone", number + 1, passes)
+        plain.so_often(every, passes, lambda done: step("the features alone", done, passes))
         self._best = self._weights()
 
     def epoch(self, learn: Chunks, number: int, step: Step) -> float:

@@ -1,6 +1,7 @@
 """The ranker's first lesson: the features alone, and the light order before it. It starts from a blend made by hand."""
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -9,8 +10,10 @@ from contracts.features import FEATURES, HEADS
 from training.config import Plan
 from training.lists import Examples
 from training.losses import Tensors, listed, of_head, ordered, split
-from training.metrics import Ranked, Validation
+from training.metrics import Ranked, measure
 from training.model import Ranker
+
+Passed = Callable[[int], None]
 
 PASSES = 12
 PATIENCE = 2
@@ -22,17 +25,30 @@ class PlainFit:
     """Teaches ``Ranker.plain`` and ``Ranker.light`` pass by pass and keeps the best one."""
 
     def __init__(self, ranker: Ranker, plan: Plan, blend: Mapping[str, float]) -> None:
-        self._ranker, self._plan = ranker, plan
+        self._ranker, self._plan, self._blend = ranker, plan, blend
         _start(ranker, blend)
         self._optimizer = torch.optim.AdamW(ranker.plain_parameters(), lr=RATE, weight_decay=0.01)
         self._best, self._since = -1.0, 0
         self._passes = self.best_pass = 0
         self._kept = self._weights()
 
-    @property
-    def done(self) -> bool:
-        """No better for ``PATIENCE`` passes."""
-        return self._since >= PATIENCE
+    def until_best(self, learn: Sequence[Examples], check: Sequence[Examples], passed: Passed = lambda _: None) -> None:
+        """Pass after pass until ``check`` says that it gets no better, then back to the best one.
+
+        ``passed`` hears how many are done.
+        """
+        self._judged(check)
+        for number in itertools.takewhile(lambda _: self._since < PATIENCE, range(PASSES)):
+            self.once(learn, number)
+            self._judged(check)
+            passed(number + 1)
+        self._finish()
+
+    def so_often(self, learn: Sequence[Examples], passes: int, passed: Passed = lambda _: None) -> None:
+        """So many passes, whatever comes of it."""
+        for number in range(passes):
+            self.once(learn, number)
+            passed(number + 1)
 
     def once(self, learn: Sequence[Examples], number: int) -> None:
         """One pass over the proposed answers; the rate falls from pass to pass."""
@@ -62,14 +78,15 @@ class PlainFit:
             ]
         return Ranked(np.concatenate(lists), np.zeros(len(examples.heads), np.int64))
 
-    def judged(self, found: Validation) -> None:
+    def _judged(self, check: Sequence[Examples]) -> None:
         """Keep the weights if they are the best so far."""
+        found = measure(self.answer, check, self._blend)
         self._since += 1
         if found.ndcg > self._best:
             self._best, self._since, self._kept = found.ndcg, 0, self._weights()
             self.best_pass = self._passes
 
-    def finish(self) -> None:
+    def _finish(self) -> None:
         """Go back to the best pass."""
         with torch.no_grad():
             for parameter, kept in zip(self._ranker.plain_parameters(), self._kept, strict=True):
