@@ -12,8 +12,7 @@ Why each override is there:
 - ``_filter_tps_with_pending_acks``: in a rebalance Faust drops its acks BEFORE its last commit, and everything acked
   since the commit before would be done again by the next owner; ours are still there.
 - ``on_partitions_revoked``: forgets what was never acked, after Faust has committed; the next owner reads it again.
-- ``BatchConsumerThread``: Faust hard-codes a long poll of 1.5 s; aiokafka has one fetch a broker in flight, so a
-  drained partition would wait for the poll of the idle ones.
+- ``BatchConsumerThread``: a shorter long poll; seeks back where nothing was ever committed (``consumer_thread.py``).
 - ``_restarted``: a re-created topic starts at offset 0 again; Faust would drop its records up to the old position.
 - ``BatchApp._create_directories``: no tables, no folders.
 - ``BatchStream.batches``: gives batches to the agent. An agent that fails ends the process (``streams/app.py``): Faust
@@ -36,7 +35,8 @@ from faust.exceptions import ConsumerNotStarted
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
 
-FETCH_MAX_WAIT_MS = 100
+from streams.consumer_thread import BatchConsumerThread
+
 #: Delivered and not yet acked; so many that waiting for a disk that syncs once a second throttles nothing.
 MAX_OPEN_RECORDS = 40_000
 MAX_OPEN_RUNS = 4_000
@@ -49,7 +49,6 @@ _CONSUMER = (
 )  # fmt: skip
 _PRIVATE = (
     (driver.Consumer, _CONSUMER),
-    (driver.AIOKafkaConsumerThread, ("_create_worker_consumer",)),
     (faust.App, ("_create_directories",)),
 )
 for _owner, _names in _PRIVATE:
@@ -63,15 +62,6 @@ class BatchMessage(ConsumerMessage):
     __slots__ = ("read_at", "records")
     records: list[Any]
     read_at: float
-
-
-class BatchConsumerThread(driver.AIOKafkaConsumerThread):
-    """The thread that runs aiokafka; only the long poll differs."""
-
-    def _create_worker_consumer(self, transport: Any) -> Any:
-        consumer = super()._create_worker_consumer(transport)
-        consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS
-        return consumer
 
 
 class BatchConsumer(driver.Consumer):  # type: ignore[misc,unused-ignore]
