@@ -1,4 +1,8 @@
-"""The ranker's first lesson: the features alone, and the light order before it. It starts from a blend made by hand."""
+"""The ranker's first lesson: the features alone, and the light order before it. It starts from a blend made by hand.
+
+What is judged and kept is the mean of the weights along the way: after how many passes it is best is a noisy question,
+and so the answer matters little.
+"""
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
@@ -7,6 +11,7 @@ import numpy as np
 import torch
 
 from contracts.features import FEATURES, HEADS
+from training.averaging import Averaged
 from training.config import Plan
 from training.lists import Examples
 from training.losses import Tensors, listed, of_head, ordered, split
@@ -28,6 +33,7 @@ class PlainFit:
         self._ranker, self._plan, self._blend = ranker, plan, blend
         _start(ranker, blend)
         self._optimizer = torch.optim.AdamW(ranker.plain_parameters(), lr=RATE, weight_decay=0.01)
+        self._mean = Averaged(ranker.plain_parameters())
         self._best, self._since = -1.0, 0
         self._passes = self.best_pass = 0
         self._kept = self._weights()
@@ -39,7 +45,7 @@ class PlainFit:
         """
         self._judged(check)
         for number in itertools.takewhile(lambda _: self._since < PATIENCE, range(PASSES)):
-            self.once(learn, number)
+            self._once(learn, number)
             self._judged(check)
             passed(number + 1)
         self._finish()
@@ -47,10 +53,11 @@ class PlainFit:
     def so_often(self, learn: Sequence[Examples], passes: int, passed: Passed = lambda _: None) -> None:
         """So many passes, whatever comes of it."""
         for number in range(passes):
-            self.once(learn, number)
+            self._once(learn, number)
             passed(number + 1)
+        self._mean.swap()
 
-    def once(self, learn: Sequence[Examples], number: int) -> None:
+    def _once(self, learn: Sequence[Examples], number: int) -> None:
         """One pass over the proposed answers; the rate falls from pass to pass."""
         order = np.random.default_rng([self._plan.seed, number, PASSES]).permutation(len(learn)).tolist()
         for group in self._optimizer.param_groups:
@@ -68,6 +75,7 @@ class PlainFit:
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
+        self._mean.add()
 
     def answer(self, examples: Examples) -> Ranked:
         """The features' order of the lists. Of the whole catalogue they know nothing: its places are all first."""
@@ -79,12 +87,13 @@ class PlainFit:
         return Ranked(np.concatenate(lists), np.zeros(len(examples.heads), np.int64))
 
     def _judged(self, check: Sequence[Examples]) -> None:
-        """Keep the weights if they are the best so far."""
-        found = measure(self.answer, check, self._blend)
+        """Keep the mean of the weights if it is the best so far."""
         self._since += 1
-        if found.ndcg > self._best:
-            self._best, self._since, self._kept = found.ndcg, 0, self._weights()
-            self.best_pass = self._passes
+        with self._mean.in_place():
+            found = measure(self.answer, check, self._blend)
+            if found.ndcg > self._best:
+                self._best, self._since, self._kept = found.ndcg, 0, self._weights()
+                self.best_pass = self._passes
 
     def _finish(self) -> None:
         """Go back to the best pass."""

@@ -202,8 +202,7 @@ def test_the_first_lesson_starts_from_the_blend_and_gets_better(trained: Trained
     lesson = PlainFit(ranker, PLAN, PLAIN)
     before = measure(lesson.answer, batches, PLAIN)
     assert before.ndcg == pytest.approx(before.blend_ndcg, abs=1e-3)
-    for number in range(3):
-        lesson.once(batches, number)
+    lesson.so_often(batches, 3)
     assert measure(lesson.answer, batches, PLAIN).ndcg > before.ndcg + 0.01
     light = batches[-1].features @ np.array(ranker.prerank(), np.float32)
     weights = np.array([PLAIN.get(name, 0.0) for name in FEATURES], np.float32)
