@@ -14,6 +14,7 @@ from training.chunks import Chunks
 from training.config import Plan
 from training.lists import Examples
 from training.losses import losses, of_head, split
+from training.memory import CELLS
 from training.metrics import Ranked, measure
 from training.model import Ranker
 from training.plain_fit import PASSES, PlainFit
@@ -183,14 +184,13 @@ class Fitting:
         self._model.eval()
         lists, places = [], []
         with torch.no_grad():
+            whole = self.vectors.whole()
             for part in split(examples, 256):
                 past = self.vectors(part.history)
                 history = self.ranker.encode(past, part.kinds, part.gaps)
                 logits = self.ranker.score(history, past, self.vectors(part.candidates), part.features)
                 lists.append(of_head(logits, part.heads).numpy())
-                scores = self.ranker.query_of(history) @ self.vectors.whole().T
-                own = scores.gather(1, part.candidates[:, :1])
-                places.append((scores >= own).sum(-1).numpy() - 1)
+                places.append(_among_all(self.ranker.query_of(history), part.candidates[:, :1], whole).numpy())
         return Ranked(np.concatenate(lists), np.concatenate(places))
 
     def judged(self, before: Progress, ndcg: float, figures: dict[str, float]) -> Progress:
@@ -240,6 +240,15 @@ class Fitting:
 
     def _weights(self) -> dict[str, Tensor]:
         return {name: value.clone() for name, value in self._model.state_dict().items()}
+
+
+def _among_all(queries: Tensor, answers: Tensor, whole: Tensor) -> Tensor:
+    """[B], from 0: places of ``answers`` [B, 1] among all items, so few queries at once that memory stays as it is."""
+    rows, places = max(1, CELLS // len(whole)), list[Tensor]()
+    for some, own in zip(torch.split(queries, rows), torch.split(answers, rows), strict=True):
+        scores = some @ whole.T
+        places.append((scores >= scores.gather(1, own)).sum(-1) - 1)
+    return torch.cat(places)
 
 
 def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

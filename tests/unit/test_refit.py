@@ -10,7 +10,7 @@ import torch
 from contracts.events import Click
 from tests.unit.test_training_run import PLAN, START, Killed, kill_after, replay_of, table
 from training.chunks import CHECK, LEARN, Chunks, write_chunks
-from training.fit import Fitted, Fitting, fit
+from training.fit import Fitted, Fitting, _among_all, fit
 from training.lists import Lists
 from training.run_folder import Progress, RunFolder
 from training.train import PLAIN
@@ -82,3 +82,16 @@ def test_the_figures_of_retrieval_are_those_of_its_epochs(tmp_path: Path) -> Non
     worse = {"validation_ndcg_at_10": 0.4, "validation_retrieval_hit_rate_at_10": 0.3}
     after = fitting.judged(before, 0.4, worse)
     assert after.figures == {"validation_ndcg_at_10": 0.5, "validation_retrieval_hit_rate_at_10": 0.3}
+
+
+@pytest.mark.parametrize("cells", [1, 7, 1 << 24])
+def test_places_among_all_items_are_the_same_however_many_are_compared_at_once(
+    monkeypatch: pytest.MonkeyPatch, cells: int
+) -> None:
+    monkeypatch.setattr("training.fit.CELLS", cells)
+    drawn = torch.Generator().manual_seed(0)
+    queries, whole = (torch.randn(size, 4, generator=drawn) for size in (6, 5))
+    answers = torch.randint(5, (6, 1), generator=drawn)
+    ranked = (queries @ whole.T).argsort(dim=1, descending=True).tolist()
+    places = [row.index(answer) for row, answer in zip(ranked, answers[:, 0].tolist(), strict=True)]
+    assert _among_all(queries, answers, whole).tolist() == places
