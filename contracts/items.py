@@ -23,8 +23,8 @@ CATEGORY_LEVELS = 3
 
 
 def text_of(item: CatalogueItem) -> str:
-    """The text that the encoder reads: title, category, brand, description."""
-    parts = (item.title, " > ".join(item.category), item.brand, item.description)
+    """The text that the encoder reads: title, category, brand, attributes, description."""
+    parts = (item.title, " > ".join(item.category), item.brand, ", ".join(item.attributes), item.description)
     return ". ".join(part.strip() for part in parts if part.strip())
 
 

@@ -223,9 +223,11 @@ def _step(optimizer: torch.optim.Optimizer, loss: Tensor, model: nn.Module) -> f
 
 
 def two_texts(item: CatalogueItem) -> tuple[str, str]:
-    """Its title; and what else is said of it (or all of it, where nothing else is)."""
-    rest = ". ".join(part for part in (" > ".join(item.category), item.brand, item.description) if part)
-    return item.title or text_of(item), rest or text_of(item)
+    """Its title; and what else is said of it, or the title again. Of what has no title: two halves of what is said."""
+    parts = (" > ".join(item.category), item.brand, *item.attributes, item.description)
+    said = [part for part in parts if part.strip()]
+    one, other = ([item.title], said) if item.title.strip() else (said[::2], said[1::2])
+    return ". ".join(one), ". ".join(other or one)
 
 
 def batches(values: Sequence, seed: int) -> list[list]:  # type: ignore[type-arg]

@@ -79,6 +79,8 @@ def test_a_brand_and_a_group_of_one_name_are_not_the_same():
 def test_the_text_leaves_out_what_is_blank():
     assert text_of(CatalogueItem(item_id="1", title=" ", description="warm ", category=("a", "b"))) == "a > b. warm"
     assert text_of(CatalogueItem(item_id="1", title="\n")) == ""
+    described = CatalogueItem(item_id="1", title="jug", attributes=("steel", "1 l"), description="keeps warm")
+    assert text_of(described) == "jug. steel, 1 l. keeps warm"
 
 
 def test_price_and_stock_do_not_change_the_texts_digest():

@@ -20,7 +20,7 @@ from contracts.messages import CatalogueItem
 from tests.trained import Trained
 from training.chunks import CHECK, LEARN, Chunks, write_chunks
 from training.config import PRESETS, RANKER_WEIGHTS, RankerSize
-from training.encoder import load_encoder
+from training.encoder import load_encoder, two_texts
 from training.lists import Lists
 from training.log import read_log
 from training.losses import Tensors, listed, losses, probable, retrieved
@@ -251,6 +251,21 @@ def test_the_tokenizer_is_the_same_for_the_same_texts() -> None:
     assert one.encode("Running 红色").tokens == ["[CLS]", "running", "红", "色", "[SEP]"]
     assert one.encode("zebra").tokens == ["[CLS]", "[UNK]", "[SEP]"]
     assert (one.get_vocab_size(), len(one.encode("shoe " * 99).ids)) == (len(set(one.get_vocab().values())), 16)
+
+
+@pytest.mark.parametrize(
+    ("item", "texts"),
+    [
+        (CatalogueItem(item_id="1", title="jug", brand="acme", attributes=("steel",)), ("jug", "acme. steel")),
+        (CatalogueItem(item_id="1", title="jug"), ("jug", "jug")),
+        (CatalogueItem(item_id="1", attributes=("1", "7", "9"), description=" "), ("1. 9", "7")),
+        (CatalogueItem(item_id="1", category=("a", "b")), ("a > b", "a > b")),
+    ],
+)
+def test_two_texts_of_a_product_share_no_words_where_there_are_enough(
+    item: CatalogueItem, texts: tuple[str, str]
+) -> None:
+    assert two_texts(item) == texts
 
 
 def test_pieces_merge_what_occurs_most_first() -> None:
