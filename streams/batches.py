@@ -47,8 +47,10 @@ _CONSUMER = (
     "_wait_next_records", "_new_offset", "_filter_tps_with_pending_acks", "_add_gap", "_new_consumer_thread",
     "perform_seek", "force_commit",
 )  # fmt: skip
+_THREAD = ("_create_worker_consumer", "_ensure_consumer", "seek_to_committed", "call_thread")
 _PRIVATE = (
     (driver.Consumer, _CONSUMER),
+    (driver.AIOKafkaConsumerThread, _THREAD),
     (faust.App, ("_create_directories",)),
 )
 for _owner, _names in _PRIVATE:

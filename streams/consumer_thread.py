@@ -1,16 +1,15 @@
-"""The thread that runs aiokafka for Faust's consumer; what ``streams/batches.py`` does not get from it as it is."""
+"""The thread that runs aiokafka for Faust's consumer; what ``streams/batches.py`` does not get from it as it is.
+
+What it calls of Faust's inside is checked there, at import.
+"""
 
 from collections.abc import Mapping
-from importlib.metadata import version
 from typing import Any
 
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 FETCH_MAX_WAIT_MS = 100
-
-for _name in ("_create_worker_consumer", "_ensure_consumer", "seek_to_committed", "call_thread"):
-    assert hasattr(driver.AIOKafkaConsumerThread, _name), f"faust-streaming {version('faust-streaming')} has no {_name}"
 
 
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):

@@ -14,7 +14,7 @@ from training.chunks import Chunks
 from training.config import Plan
 from training.lists import Examples
 from training.losses import losses, of_head, split
-from training.memory import CELLS
+from training.memory import CELLS, JUDGED
 from training.metrics import Ranked, measure
 from training.model import Ranker
 from training.plain_fit import PASSES, PlainFit
@@ -185,7 +185,7 @@ class Fitting:
         lists, places = [], []
         with torch.no_grad():
             whole = self.vectors.whole()
-            for part in split(examples, 256):
+            for part in split(examples, JUDGED):
                 past = self.vectors(part.history)
                 history = self.ranker.encode(past, part.kinds, part.gaps)
                 logits = self.ranker.score(history, past, self.vectors(part.candidates), part.features)

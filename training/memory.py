@@ -15,7 +15,8 @@ FLOAT = 4
 BASE = 600_000_000  # the process with PyTorch
 ITEM = 2_000  # an item's words, terms, counts and its object
 SHOPPER, EVENT = 1_500, 200  # a profile; an event of it, and what it teaches the statistics
-CELLS = 1 << 24  # examples x items that are compared at once
+JUDGED = 256  # examples that are judged at once,
+CELLS = 1 << 24  # and of them x items so many that are compared at once
 COPIES = 4  # of the texts' vectors: the encoder's, the table's two, the one that is trained with
 STATES = (
     7  # of what is trained: itself, its gradient, two moments, the best, what is saved, what all items are put into
@@ -39,7 +40,7 @@ def needs(log: Log, plan: Plan, text_dim: int) -> tuple[Need, ...]:
         Need("the program", BASE),
         Need(f"{items:,} items", items * (ITEM + FLOAT * (COPIES * text_dim + STATES * delta))),
         Need(f"{len(log.events):,} events of {log.shoppers:,} shoppers", profiles),
-        Need("judging against all items", max(CELLS, items) * FLOAT * 3),
+        Need("judging against all items", min(JUDGED * items, max(CELLS, items)) * FLOAT * 3),
     )
 
 

@@ -14,7 +14,7 @@ from launch.cli import run
 from training.config import PRESETS
 from training.encoder import load_encoder
 from training.log import Log, read_log
-from training.memory import Need, available_memory, check_memory, needs
+from training.memory import FLOAT, JUDGED, Need, available_memory, check_memory, needs
 from training.replay import heads_of, teaches
 
 START = 1_700_000_000
@@ -83,6 +83,7 @@ def test_memory_is_foreseen(tmp_path: Path) -> None:
     needed = needs(small, PRESETS["base"], 96)
     check_memory(needed, sum(need.size for need in needed))
     check_memory(needed, None)
+    assert needed[-1].size == JUDGED * len(small.items) * FLOAT * 3, "of a small catalogue little is compared at once"
     with pytest.raises(
         EnvironmentRefused, match=r"needs about 5\.0 GB of memory and 1\.0 GB are free \(items 5\.0 GB\)"
     ):
