@@ -17,6 +17,8 @@ from training.config import ARCHITECTURE, Plan
 KEY = "run"
 STATE = "state.safetensors"
 PROGRESS = "progress"
+#: Changed with what texts, examples or their lists are made of: no run goes on with those of an earlier version.
+MADE = 1
 
 
 class Progress(Struct, frozen=True, kw_only=True):
@@ -40,9 +42,9 @@ class Progress(Struct, frozen=True, kw_only=True):
 
 
 def run_key(plan: Plan, data_digest: str, encoder: Path | None) -> str:
-    """What makes two runs the same: plan, data, features, and the given encoder's weights."""
+    """What makes two runs the same: plan, data, how it is read, and the given encoder's weights."""
     weights = sorted(encoder.glob("*.safetensors")) if encoder else []
-    parts = (msgspec.json.encode(plan), data_digest.encode(), f"{FEATURES_VERSION} {ARCHITECTURE}".encode())
+    parts = (msgspec.json.encode(plan), data_digest.encode(), f"{FEATURES_VERSION} {ARCHITECTURE} {MADE}".encode())
     return sha256(b"\0".join((*parts, *(sha256(path.read_bytes()).digest() for path in weights)))).hexdigest()
 
 

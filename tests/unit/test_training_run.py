@@ -18,6 +18,7 @@ from contracts.features import FEATURES, HEADS
 from contracts.items import ItemTable
 from contracts.messages import CatalogueItem
 from tests.trained import Trained
+from training import run_folder
 from training.chunks import CHECK, LEARN, Chunks, write_chunks
 from training.config import PRESETS, RANKER_WEIGHTS, RankerSize
 from training.encoder import load_encoder, two_texts
@@ -102,6 +103,18 @@ def test_another_plan_begins_anew(files: tuple[Path, Path], tmp_path: Path) -> N
         train(read_log(*files), tmp_path / "out", PLAN, kill_after("epoch 1"))
     said: list[str] = []
     train(read_log(*files), tmp_path / "out", replace(PLAN, seed=1, epochs=1), said.append)
+    assert not any(text.startswith("going on") for text in said)
+
+
+def test_what_an_earlier_version_made_is_made_anew(
+    files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_folder, "MADE", run_folder.MADE - 1)
+    with pytest.raises(Killed):
+        train(read_log(*files), tmp_path / "out", PLAN, kill_after("epoch 1"))
+    monkeypatch.undo()
+    said: list[str] = []
+    train(read_log(*files), tmp_path / "out", PLAN, said.append)
     assert not any(text.startswith("going on") for text in said)
 
 
