@@ -20,7 +20,7 @@ from contracts.messages import CatalogueItem
 from tests.trained import Trained
 from training import run_folder
 from training.chunks import CHECK, LEARN, Chunks, write_chunks
-from training.config import PRESETS, RANKER_WEIGHTS, RankerSize
+from training.config import PRESETS, RANKER_WEIGHTS, Plan, RankerSize
 from training.encoder import load_encoder, two_texts
 from training.lists import Lists
 from training.log import read_log
@@ -79,12 +79,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def test_killed_and_started_again_it_ends_the_same(
     files: tuple[Path, Path], whole: Weights, tmp_path: Path, line: str
 ) -> None:
-    said: list[str] = []
     with pytest.raises(Killed):
         train(read_log(*files), tmp_path / "out", PLAN, kill_after(line.replace("900 examples", "802 examples")))
     assert not (tmp_path / "out").exists()
-    train(read_log(*files), tmp_path / "out", PLAN, said.append)
-    assert any(text.startswith("going on") for text in said) == line.startswith("epoch")
+    assert goes_on(files, tmp_path / "out", PLAN) == line.startswith("epoch")
     again = load_file(tmp_path / "out" / RANKER_WEIGHTS)
     assert all(np.array_equal(whole[name], again[name]) for name in whole)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
@@ -98,12 +96,17 @@ def whole(files: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) ->
     return load_file(out / RANKER_WEIGHTS)
 
 
+def goes_on(files: tuple[Path, Path], out: Path, plan: Plan) -> bool:
+    """Whether a training takes up what a killed one left there."""
+    said: list[str] = []
+    train(read_log(*files), out, plan, said.append)
+    return any(text.startswith("going on") for text in said)
+
+
 def test_another_plan_begins_anew(files: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(Killed):
         train(read_log(*files), tmp_path / "out", PLAN, kill_after("epoch 1"))
-    said: list[str] = []
-    train(read_log(*files), tmp_path / "out", replace(PLAN, seed=1, epochs=1), said.append)
-    assert not any(text.startswith("going on") for text in said)
+    assert not goes_on(files, tmp_path / "out", replace(PLAN, seed=1, epochs=1))
 
 
 def test_what_an_earlier_version_made_is_made_anew(
@@ -113,9 +116,7 @@ def test_what_an_earlier_version_made_is_made_anew(
     with pytest.raises(Killed):
         train(read_log(*files), tmp_path / "out", PLAN, kill_after("epoch 1"))
     monkeypatch.undo()
-    said: list[str] = []
-    train(read_log(*files), tmp_path / "out", PLAN, said.append)
-    assert not any(text.startswith("going on") for text in said)
+    assert not goes_on(files, tmp_path / "out", PLAN)
 
 
 def replay_of(lists: Lists) -> Replay:
