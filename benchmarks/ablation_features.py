@@ -23,7 +23,7 @@ from inference.encoder import Encoder
 from inference.scorers.fallback import BLEND
 from training.config import PRESETS, Plan
 from training.encoder import encode, pretrain
-from training.fit import standardise
+from training.fitting import standardise
 from training.lists import Examples, Lists
 from training.log import Log, read_log
 from training.metrics import places_of_answers

@@ -12,9 +12,9 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
-from contracts.features import FEATURES, HEADS
+from contracts.features import FEATURES, ORDER_HEADS, OUTCOME_HEADS
 from training.config import RankerSize
-from training.model import WIDE
+from training.model import OUTCOME_WIDE, WIDE
 
 
 class Product(NamedTuple):
@@ -44,11 +44,13 @@ def products(size: RankerSize, vector_dim: int, history: int, candidates: int) -
         Product(history, vector_dim, size.dim),  # likeness: the history there and back, and candidates against it
         Product(history, size.dim, vector_dim),
         Product(candidates, vector_dim, history, weights=False),
-        *(Product(candidates, k, n) for k, n in ((len(FEATURES), WIDE), (WIDE, WIDE), (WIDE, len(HEADS)))),
+        *(Product(candidates, k, n) for k, n in ((len(FEATURES), WIDE), (WIDE, WIDE), (WIDE, len(ORDER_HEADS)))),
         Product(candidates, len(FEATURES), size.feature_dim),
         Product(candidates, joined, size.dim),
-        Product(candidates, size.dim, len(HEADS)),
-        Product(candidates, len(FEATURES), len(HEADS)),
+        Product(candidates, size.dim, len(ORDER_HEADS)),
+        Product(candidates, len(FEATURES), len(ORDER_HEADS)),
+        Product(candidates, joined, OUTCOME_WIDE),
+        Product(candidates, OUTCOME_WIDE, len(OUTCOME_HEADS)),
     ]
 
 

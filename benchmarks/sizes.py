@@ -25,7 +25,8 @@ from inference.scorers.fallback import BLEND
 from launch.bar import bar
 from training.chunks import CHECK, LEARN, Chunks, write_chunks
 from training.config import PRESETS
-from training.fit import Say, Step, fit
+from training.fit import fit
+from training.fitting import Say, Step
 from training.run_folder import RunFolder
 
 #: (dim, layers), from nothing but features to the base preset.

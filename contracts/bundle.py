@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from contracts.errors import BundleRefused
 from contracts.events import BundleDigest
-from contracts.features import FEATURES, FEATURES_VERSION, HEADS
+from contracts.features import FEATURES, FEATURES_VERSION, HEADS, ORDER_HEADS
 from contracts.precision import Precision, variant_name
 
 MANIFEST = "manifest.json"
@@ -242,8 +242,8 @@ def _check_versions(folder: Path, manifest: Manifest) -> None:
         _check_head(folder, manifest)
         return
     _check_features(folder, manifest)
-    if manifest.heads[: len(HEADS)] != HEADS:
-        raise BundleRefused(f"{folder}: heads {manifest.heads}; they must begin with {HEADS}")
+    if manifest.heads[: len(ORDER_HEADS)] != ORDER_HEADS or not set(manifest.heads) <= set(HEADS):
+        raise BundleRefused(f"{folder}: heads {manifest.heads}; they must be some of {HEADS}, {ORDER_HEADS} first")
 
 
 def _check_features(folder: Path, manifest: Manifest) -> None:

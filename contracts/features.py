@@ -31,7 +31,12 @@ FEATURES = (
 
 HISTORY_INPUTS = ("history_vectors", "history_kinds", "history_gaps")
 RANKER_INPUTS = (*HISTORY_INPUTS, "candidate_vectors", "candidate_features")
-HEADS = ("click", "cart", "purchase")
+#: What a slate is ordered by; every ranker has these.
+ORDER_HEADS = ("click", "cart", "purchase")
+#: What comes after: the share of the stars that a shopper would give, and whether they visit the shop again within a
+#: week. A ranker has those that its log could teach.
+OUTCOME_HEADS = ("rating", "return_visit")
+HEADS = (*ORDER_HEADS, *OUTCOME_HEADS)
 
 Integers = NDArray[np.int64]
 

@@ -46,11 +46,16 @@ class Embedding(Struct, frozen=True, kw_only=True):
 
 
 class Probabilities(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the ranker's heads say, each in 0..1."""
+    """What the ranker's heads say, each in 0..1; None of a head that the bundle does not have.
+
+    ``rating``: the share of five stars. ``return_visit``: that the shopper visits the shop again within a week.
+    """
 
     click: float
     cart: float
     purchase: float
+    rating: float | None = None
+    return_visit: float | None = None
 
 
 class SlateItem(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -130,6 +130,10 @@ class EngineSettings(_Section):
     """Worth of a cart addition."""
     purchase_value: Annotated[float, Field(ge=0)] = 5.0
     """Worth of a purchase."""
+    rating_value: Annotated[float, Field(ge=0)] = 0.0
+    """Worth of the stars that the shopper would give, all five of them. Needs a bundle whose log had ratings."""
+    return_visit_value: Annotated[float, Field(ge=0)] = 0.0
+    """Worth of the shopper visiting again within a week. Needs a bundle whose log had times and was long enough."""
     category_penalty: Annotated[float, Field(ge=0, le=1)] = 0.1
     """How much of its score an item loses for each one of its category above it."""
     brand_penalty: Annotated[float, Field(ge=0, le=1)] = 0.05

@@ -124,6 +124,8 @@ class ModelStage(ScorerStage, frozen=True, kw_only=True, tag="model"):
     click_value: Worth | None = None
     cart_value: Worth | None = None
     purchase_value: Worth | None = None
+    rating_value: Worth | None = None
+    return_visit_value: Worth | None = None
 
 
 class BlendStage(ScorerStage, frozen=True, kw_only=True, tag="blend"):

@@ -29,7 +29,7 @@ from contracts.bundle import (
     write_manifest,
 )
 from contracts.errors import Reason, Unacceptable
-from contracts.features import FEATURES, FEATURES_VERSION, HEADS, HISTORY_INPUTS, RANKER_INPUTS
+from contracts.features import FEATURES, FEATURES_VERSION, HISTORY_INPUTS, ORDER_HEADS, RANKER_INPUTS
 from contracts.precision import Precision
 from contracts.whole_folder import replaced
 from export.golden import ENCODER_INPUTS, encoder_cases, ranker_cases, retriever_cases
@@ -75,6 +75,7 @@ def load_ranker(folder: Path, checkpoint: Checkpoint) -> Ranker:
     ranker = Ranker(size, checkpoint.text_dim + size.delta_dim)
     state = {k.removeprefix("ranker."): v for k, v in load_file(path).items() if k.startswith("ranker.")}
     ranker.load_state_dict(state)
+    ranker.keep_outcomes(checkpoint.outcomes)
     return ranker.eval()
 
 
@@ -94,7 +95,8 @@ def _sealed(part: Path, found: Sequence[tuple[Graph, tuple[Parity, ...]]], plan:
     return write_manifest(
         part,
         Manifest(
-            schema=SCHEMA, name=name, features_version=FEATURES_VERSION, features=FEATURES, heads=HEADS,
+            schema=SCHEMA, name=name, features_version=FEATURES_VERSION, features=FEATURES,
+            heads=(*ORDER_HEADS, *plan.outcomes),
             text_dim=plan.text_dim, delta_dim=plan.plan.ranker.delta_dim, max_tokens=plan.max_tokens,
             history_limit=plan.plan.ranker.history_limit, files=entries(part, files),
             graphs=tuple(graph for graph, _ in found), parity=parities, training=plan.facts,

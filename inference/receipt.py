@@ -1,5 +1,6 @@
 """What the stages made of a batch -> slates with their receipts."""
 
+import math
 from typing import NamedTuple
 
 from contracts.events import BundleDigest, RecommendationId
@@ -65,5 +66,6 @@ def _item(view: View, ranked: Ranked, pipeline: Pipeline, shopper: int, slot: in
 
 
 def _probabilities(heads: Floats) -> Probabilities:
-    click, cart, purchase = heads.tolist()[:3]
-    return Probabilities(click=click, cart=cart, purchase=purchase)
+    click, cart, purchase, *outcomes = heads.tolist()
+    rating, return_visit = (None if math.isnan(value) else value for value in outcomes)
+    return Probabilities(click=click, cart=cart, purchase=purchase, rating=rating, return_visit=return_visit)

@@ -53,8 +53,8 @@ def load(bundle: Bundle, settings: EngineSettings, model: ModelSettings, surface
     _warm(bundle, encoder, retriever, ranker, settings.candidates)
     limit = bundle.manifest.history_limit
     other = CrossEncoder(open_bundle(model.cross_encoder), model) if model.cross_encoder else None
-    columns, light = bundle.manifest.columns, bundle.manifest.light
-    models = Models(Retrieval(retriever, limit), lambda own: other or Ranker(ranker, own, limit, columns), light)
+    scorer = lambda own: other or Ranker(ranker, own, bundle.manifest)  # noqa: E731
+    models = Models(Retrieval(retriever, limit), scorer, bundle.manifest.light)
     pipelines = build(surfaces or load_surfaces(), settings, models)
     return Serving(bundle, encoder, pipelines, ranker.provider, other.digest if other else None)
 

@@ -1,6 +1,6 @@
 """Options that many commands share, and the settings that they make."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -9,6 +9,10 @@ from contracts.surfaces import Surface, Surfaces
 
 Broker = Annotated[str, typer.Option(help="Kafka's host:port; default: DAOGOU_KAFKA__BOOTSTRAP_SERVERS.")]
 RedisUrl = Annotated[str, typer.Option("--redis", help="redis://host:port/db; default: DAOGOU_REDIS__URL.")]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda"],
+    typer.Option(help="Where PyTorch computes; auto: on the GPU, in bf16, if there is one."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

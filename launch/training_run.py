@@ -14,7 +14,8 @@ from inference.scorers.fallback import BLEND
 from launch.bar import bar
 from launch.log_snapshot import EVENTS, ITEMS, save_log
 from launch.one_thread import one_thread
-from training.config import PRESETS, Plan
+from training.compute import chosen_device
+from training.config import PRESETS, Plan, told
 from training.encoder import quiet
 from training.log import Log, read_log
 from training.memory import available_memory, check_memory, needs
@@ -37,6 +38,8 @@ class Asked(Struct, frozen=True, kw_only=True):
     refit: bool
     any_memory: bool
     threads: int
+    device: str
+    learning_rate: float | None
 
 
 def run_training(asked: Asked, settings: Settings | None = None) -> None:
@@ -57,8 +60,7 @@ def run_training(asked: Asked, settings: Settings | None = None) -> None:
         checkpoint = train(log, asked.out, plan, say, asked.encoder, BLEND, step)
     if saved is not None:
         rmtree(saved)
-    figures = ", ".join(f"{figure.name} {figure.value:g}" for figure in checkpoint.facts.metrics)
-    typer.echo(f"{asked.out}: {figures}")
+    typer.echo(told(asked.out, checkpoint.facts.metrics))
 
 
 def _from_topics(folder: Path, settings: Settings) -> Path:
@@ -84,6 +86,7 @@ def _plan(asked: Asked, log: Log) -> Plan:
     preset = PRESETS[asked.preset]
     return replace(
         preset, seed=asked.seed, threads=asked.threads, epochs=asked.epochs or preset.epochs,
-        refit=asked.refit,
+        refit=asked.refit, device=chosen_device(asked.device),
+        learning_rate=asked.learning_rate or preset.learning_rate,
         protocol=asked.protocol or (Protocol.LEAVE_ONE_OUT if asked.hold_back else log.protocol),
     )  # fmt: skip

@@ -163,7 +163,7 @@ def _ranker(dim: int, features: tuple[str, ...]) -> onnx.GraphProto:
         _float("candidate_vectors", "b", "n", dim),
         _float("candidate_features", "b", "n", len(features)),
     ]
-    constants = {**_query_constants(), "weights": weights, "bias": np.array([-2.0, -3.0, -4.0], np.float32)}
+    constants = {**_query_constants(), "weights": weights, "bias": np.array([-2.0, -3.0, -4.0, 1.0, -1.0], np.float32)}
     return _graph(nodes, inputs, [_float("logits", "b", "n", len(HEADS))], constants)
 
 

@@ -7,6 +7,7 @@ from typing import overload
 import numpy as np
 
 from contracts.features import Histories
+from contracts.items import Floats
 from training.lists import Examples
 
 LEARN, CHECK = "learn", "check"
@@ -43,6 +44,12 @@ class Chunks(Sequence[Examples]):
     def lengths(self) -> list[int]:
         """Examples in each batch."""
         return [int(path.stem.split("-")[1]) for path in self._paths]
+
+    def outcomes(self) -> Iterator[Floats]:
+        """Of each batch what came of its answers, and nothing else of it read."""
+        for path in self._paths:
+            with np.load(path, allow_pickle=False) as found:
+                yield found["outcomes"]
 
     def __add__(self, others: "Chunks") -> "Chunks":
         return Chunks([*self._paths, *others._paths])

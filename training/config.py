@@ -1,5 +1,6 @@
 """What a training run is, and what it leaves: presets, the checkpoint's own description."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -14,8 +15,8 @@ RANKER_WEIGHTS = "ranker.safetensors"
 ITEM_IDS = "items.json"
 ENCODER_FOLDER = "encoder"
 #: Of ``training/model.py``: weights of another one cannot be read. 1 had several heads, and candidates saw themselves;
-#: 2 read 14 features.
-ARCHITECTURE = 3
+#: 2 read 14 features, 3 had no outcomes.
+ARCHITECTURE = 4
 
 
 class RankerSize(Struct, frozen=True, kw_only=True):
@@ -72,6 +73,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     validation_share: float = 0.1
     protocol: Protocol = Protocol.TIME
     threads: int = 1
+    device: str = "cpu"
     ranker: RankerSize = RankerSize()
     encoder: EncoderSize = EncoderSize()
 
@@ -91,7 +93,7 @@ PRESETS = {
 
 
 class Checkpoint(Struct, frozen=True, kw_only=True):
-    """``checkpoint.json``: all that the weights beside it do not say."""
+    """``checkpoint.json``: all that the weights do not say. ``outcomes``: those of ``OUTCOME_HEADS`` it was taught."""
 
     plan: Plan
     text_dim: int
@@ -100,7 +102,13 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     feature_scales: tuple[float, ...]
     prerank: tuple[float, ...]
     facts: TrainingFacts
+    outcomes: tuple[str, ...] = ()
     architecture: int = 1
+
+
+def told(folder: Path, values: Sequence[Figure]) -> str:
+    """Where a checkpoint is, and how good: one line for people."""
+    return f"{folder}: {', '.join(f'{figure.name} {figure.value:g}' for figure in values)}"
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint, item_ids: tuple[str, ...]) -> None:

@@ -21,6 +21,7 @@ from contracts.events import AnyEvent, ItemId, UserId, items_of, kind_of
 from contracts.profile import Position, Profile, apply
 from contracts.statistics import Increments, Statistics
 from training.lists import ENTROPY, Decision, Examples, Lists, Question
+from training.outcomes import rating_of
 from training.replay import FLUSH, heads_of
 
 FOLDS = 5
@@ -95,7 +96,12 @@ class CrossFit:
     def _questions(self, shopper: Shopper) -> list[Question]:
         """About the last events that a head learns from."""
         found = [
-            Question(Decision(before, event.time_ms), ItemId(items_of(event)[0]), self._heads[kind_of(event)])
+            Question(
+                Decision(before, event.time_ms),
+                ItemId(items_of(event)[0]),
+                self._heads[kind_of(event)],
+                rating_of(event),
+            )
             for before, event in folded(shopper.events)
             if before is not None and kind_of(event) in self._heads
         ]

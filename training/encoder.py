@@ -20,13 +20,18 @@ from transformers.utils import logging
 from contracts.errors import Reason, Unacceptable, Unreadable
 from contracts.items import text_of
 from contracts.messages import CatalogueItem
+from training.compute import device_of, precision
 from training.config import EncoderSize
+from training.diverged import checked, clipped
 from training.wordpiece import PAD, train_tokenizer
 
 MASKED_SHARE = 0.15
 BATCH = 64
 TEMPERATURE = 0.05
+BROKEN = "the encoder that it began with has broken weights"
 IGNORE = -100
+
+ON_CPU = torch.device("cpu")
 
 Say = Callable[[str], None]
 Pooling = Literal["mean", "cls"]
@@ -57,11 +62,13 @@ def quiet() -> None:
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def pretrain(items: Sequence[CatalogueItem], size: EncoderSize, seed: int, say: Say) -> tuple[TextEncoder, Tokenizer]:
+def pretrain(
+    items: Sequence[CatalogueItem], size: EncoderSize, seed: int, say: Say, device: torch.device = ON_CPU
+) -> tuple[TextEncoder, Tokenizer]:
     """Both steps, from scratch; of a large catalogue as many texts as ``size`` says teach, drawn evenly."""
     worded = [item for item in items if text_of(item)]
     tokenizer = train_tokenizer(_texts(worded), size.vocabulary, size.max_tokens)
-    model = new_model(tokenizer, size)
+    model = new_model(tokenizer, size, device)
     some = drawn(worded, size.most_texts, seed)
     texts = _texts(some)
     learn_words(model, tokenizer, texts, size.epochs(size.masked_epochs, len(texts)), seed, say)
@@ -80,14 +87,16 @@ def _texts(worded: Sequence[CatalogueItem]) -> list[str]:
     return [text_of(item) for item in worded] or ["an item without words"]
 
 
-def new_model(tokenizer: Tokenizer, size: EncoderSize) -> BertForMaskedLM:
+def new_model(tokenizer: Tokenizer, size: EncoderSize, device: torch.device = ON_CPU) -> BertForMaskedLM:
     """A BERT that has learned nothing yet."""
     config = BertConfig(
         vocab_size=tokenizer.get_vocab_size(), hidden_size=size.dim, num_hidden_layers=size.layers,
         num_attention_heads=size.attention_heads, intermediate_size=2 * size.dim,
         max_position_embeddings=max(size.max_tokens, 16), pad_token_id=PAD,
     )  # fmt: skip
-    return BertForMaskedLM._from_config(config, attn_implementation="eager")  # type: ignore[no-any-return,no-untyped-call]
+    model: BertForMaskedLM = BertForMaskedLM._from_config(config, attn_implementation="eager")  # type: ignore[no-untyped-call]
+    nn.Module.to(model, device)
+    return model
 
 
 def load_encoder(folder: Path, max_tokens: int) -> tuple[TextEncoder, Tokenizer]:
@@ -155,10 +164,11 @@ def encode(encoder: TextEncoder, tokenizer: Tokenizer, texts: Sequence[str]) -> 
     """[n, dim]: as it will be served; zeros where there is no text."""
     vectors = torch.zeros(len(texts), encoder.bert.config.hidden_size)  # type: ignore[union-attr,arg-type]
     order = sorted((i for i, text in enumerate(texts) if text), key=lambda i: len(texts[i]))
+    device = device_of(encoder)
     with torch.no_grad():
         for start in range(0, len(order), BATCH):
             some = order[start : start + BATCH]
-            vectors[some] = encoder(*tokenized(tokenizer, [texts[i] for i in some]))
+            vectors[some] = encoder(*(each.to(device) for each in tokenized(tokenizer, [texts[i] for i in some]))).cpu()
     return vectors
 
 
@@ -185,15 +195,16 @@ def masked(tokenizer: Tokenizer, texts: Sequence[str], rng: torch.Generator) -> 
 def learn_words(model: nn.Module, tokenizer: Tokenizer, texts: Sequence[str], epochs: int, seed: int, say: Say) -> None:
     """Masked-language modelling: hidden words are guessed from those around them."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.01)
-    rng = torch.Generator().manual_seed(seed)
+    rng, device = torch.Generator().manual_seed(seed), device_of(model)
     model.train()
     for epoch in range(epochs):
         total = 0.0
         for batch in batches(texts, seed + epoch):
-            ids, mask, labels = masked(tokenizer, batch, rng)
+            ids, mask, labels = (each.to(device) for each in masked(tokenizer, batch, rng))
             if (labels != IGNORE).any():
-                loss = model(ids, attention_mask=mask, labels=labels).loss
-                total += _step(optimizer, loss, model)
+                with precision(device):
+                    loss = model(ids, attention_mask=mask, labels=labels).loss
+                total += _step(optimizer, loss, model, f"in epoch {epoch + 1} of learning words")
         say(f"words, epoch {epoch + 1} of {epochs}: loss {total / max(1, -(-len(texts) // BATCH)):.3f}")
 
 
@@ -203,23 +214,30 @@ def draw_together(
     """InfoNCE: of a batch's texts each finds the one that belongs to it."""
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=1e-3, weight_decay=0.01)
     encoder.train()
+    device = device_of(encoder)
     for epoch in range(epochs):
         total = 0.0
         for batch in batches(pairs, seed + epoch):
-            left, right = (encoder(*tokenized(tokenizer, [pair[side] for pair in batch])) for side in (0, 1))
-            near = left @ right.T / TEMPERATURE
-            truth = torch.arange(len(batch))
-            loss = (nn.functional.cross_entropy(near, truth) + nn.functional.cross_entropy(near.T, truth)) / 2
-            total += _step(optimizer, loss, encoder)
+            sides = [tokenized(tokenizer, [pair[side] for pair in batch]) for side in (0, 1)]
+            with precision(device):
+                left, right = (encoder(*(each.to(device) for each in side)) for side in sides)
+            total += _step(optimizer, _apart(left.float(), right.float()), encoder, f"in epoch {epoch + 1} of pairs")
         say(f"products, epoch {epoch + 1} of {epochs}: loss {total / max(1, -(-len(pairs) // BATCH)):.3f}")
 
 
-def _step(optimizer: torch.optim.Optimizer, loss: Tensor, model: nn.Module) -> float:
+def _apart(left: Tensor, right: Tensor) -> Tensor:
+    """Each of ``left`` [n, dim] is nearest to its own of ``right``, and the other way round."""
+    near, truth = left @ right.T / TEMPERATURE, torch.arange(len(left), device=left.device)
+    return (nn.functional.cross_entropy(near, truth) + nn.functional.cross_entropy(near.T, truth)) / 2
+
+
+def _step(optimizer: torch.optim.Optimizer, loss: Tensor, model: nn.Module, where: str) -> float:
+    value = checked(loss, where, BROKEN)
     optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    clipped(model, 1.0, where, BROKEN)
     optimizer.step()
-    return float(loss.detach())
+    return value
 
 
 def two_texts(item: CatalogueItem) -> tuple[str, str]:

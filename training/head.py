@@ -25,7 +25,9 @@ from contracts.bundle import TrainingFacts
 from contracts.errors import Reason, Unacceptable, Unreadable
 from contracts.ngrams import ngrams
 from contracts.pairs import Pair, inputs_of
+from training.compute import device_of, precision
 from training.config import ENCODER_FOLDER, EncoderSize
+from training.diverged import checked, clipped
 from training.encoder import Say, TextEncoder, batches, learn_words, load_encoder, new_model, save_encoder
 from training.hashed_ngrams import HashedNgrams
 from training.wordpiece import train_tokenizer
@@ -53,6 +55,7 @@ class HeadPlan(Struct, frozen=True, kw_only=True):
     batch: int = 32
     learning_rate: float | None = None
     dropout: float = 0.1
+    device: str = "cpu"
     word_texts: int = 16_000
     encoder: EncoderSize = EncoderSize(vocabulary=6000, max_tokens=128, masked_epochs=1)
 
@@ -150,10 +153,10 @@ def begin(texts: Sequence[str], plan: HeadPlan, start: Path | None, say: Say) ->
     torch.manual_seed(plan.seed)
     if start is not None:
         encoder, tokenizer = load_encoder(start, plan.encoder.max_tokens)
-        return encoder.bert, tokenizer
+        return encoder.bert.to(plan.device), tokenizer
     said = [text for text in dict.fromkeys(texts) if text] or ["nothing"]
     tokenizer = train_tokenizer(said, plan.encoder.vocabulary, plan.encoder.max_tokens)
-    model = new_model(tokenizer, plan.encoder)
+    model = new_model(tokenizer, plan.encoder, torch.device(plan.device))
     tokenizer.enable_truncation(min(WORD_TOKENS, plan.encoder.max_tokens))
     some = [text for batch in batches(said, plan.seed) for text in batch][: plan.word_texts]
     learn_words(model, tokenizer, some, plan.encoder.masked_epochs, plan.seed, say)
@@ -164,16 +167,16 @@ def begin(texts: Sequence[str], plan: HeadPlan, start: Path | None, say: Say) ->
 def fine_tune(bert: nn.Module, tokenizer: Tokenizer, task: Task, plan: HeadPlan, say: Say) -> Tuned:
     """Cross-entropy where there are several outputs, squared error where there is one. ``bert`` stays as it is."""
     torch.manual_seed(plan.seed)
-    model = HeadModel(copy.deepcopy(bert), task.outputs, plan.dropout)
+    model = HeadModel(copy.deepcopy(bert), task.outputs, plan.dropout).to(plan.device)
     kept = _kept(model, tokenizer, task)
     climb = _Climb(model, plan, len(task.learn))
     for epoch in range(plan.epochs):
-        loss = climb.epoch(tokenizer, task.learn, plan.seed + epoch)
+        loss = climb.epoch(tokenizer, task.learn, plan.seed + epoch, epoch)
         now = _kept(model, tokenizer, task)
         say(f"epoch {epoch + 1} of {plan.epochs}: loss {loss:.4f}, validation {now[0]:.4f}")
         kept = max(kept, now, key=lambda each: each[0])
     model.load_state_dict(kept[1])
-    return Tuned(model.eval(), tokenizer, kept[0])
+    return Tuned(model.eval().cpu(), tokenizer, kept[0])
 
 
 def scores(model: Model, tokenizer: Tokenizer, pairs: Sequence[Pair]) -> Scores:
@@ -181,8 +184,11 @@ def scores(model: Model, tokenizer: Tokenizer, pairs: Sequence[Pair]) -> Scores:
     model.eval()
     order = sorted(range(len(pairs)), key=lambda i: sum(map(len, pairs[i])))
     runs = [[pairs[i] for i in order[at : at + 64]] for at in range(0, len(order), 64)]
+    device = device_of(model)
     with torch.no_grad():
-        whole = torch.cat([model(*model_inputs(model, tokenizer, run)) for run in runs])
+        whole = torch.cat(
+            [model(*(each.to(device) for each in model_inputs(model, tokenizer, run))) for run in runs]
+        ).cpu()
     return np.asarray(whole[torch.argsort(torch.tensor(order))].numpy(), np.float32)
 
 
@@ -238,34 +244,38 @@ class _Climb:
     """The optimizer and its learning rate, over all epochs."""
 
     def __init__(self, model: HeadModel, plan: HeadPlan, examples: int) -> None:
-        self._model, self._size = model, plan.batch
+        self._model, self._size, self._device = model, plan.batch, device_of(model)
         rate = plan.learning_rate or OWN_RATE
+        self._cause = f"the learning rate ({rate}) is too high, or the encoder's weights are broken"
         self._optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01)
         steps = max(1, plan.epochs * -(-examples // plan.batch))
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, lambda step: _share(step, steps))
 
-    def epoch(self, tokenizer: Tokenizer, learn: Sequence[Example], seed: int) -> float:
+    def epoch(self, tokenizer: Tokenizer, learn: Sequence[Example], seed: int, epoch: int) -> float:
         """Once over all examples; the mean loss."""
         self._model.train()
         total = 0.0
-        for batch in even_batches(learn, self._size, seed):
-            found = self._model(*pair_tokens(tokenizer, [example.pair for example in batch]))
-            total += self._step(_loss(found, batch)) * len(batch)
+        for step, batch in enumerate(even_batches(learn, self._size, seed)):
+            tokens = pair_tokens(tokenizer, [example.pair for example in batch])
+            with precision(self._device):
+                found = self._model(*(each.to(self._device) for each in tokens))
+            total += self._step(_loss(found.float(), batch), f"at step {step} of epoch {epoch + 1}") * len(batch)
         return total / len(learn)
 
-    def _step(self, loss: Tensor) -> float:
+    def _step(self, loss: Tensor, where: str) -> float:
+        value = checked(loss, where, self._cause)
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
+        clipped(self._model, 1.0, where, self._cause)
         self._optimizer.step()
         self._schedule.step()
-        return float(loss.detach())
+        return value
 
 
 def _loss(found: Tensor, batch: Sequence[Example]) -> Tensor:
-    targets = torch.tensor([example.target for example in batch])
+    targets = torch.tensor([example.target for example in batch], device=found.device)
     if batch[0].beside:
-        found = found + torch.tensor([example.beside for example in batch])
+        found = found + torch.tensor([example.beside for example in batch], device=found.device)
     if found.shape[1] > 1:
         return nn.functional.cross_entropy(found, targets.long())
     return nn.functional.mse_loss(found[:, 0], targets)

@@ -3,6 +3,7 @@
 The arrays are made by the very functions that serve.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from contracts.profile import Profile
 from contracts.statistics import Statistics, kernel, sequence_rows, strongest_rows
 
 ENTROPY = 0x9E3779B9
+NO_HEAD = -1
 DEPTH = 100  # of the sources that find most: as deep as the engine asks them
 
 
@@ -29,11 +31,17 @@ class Decision(NamedTuple):
 
 
 class Question(NamedTuple):
-    """A decision, what turned out to be right, and which head it teaches."""
+    """A decision, what turned out to be right, and which head of the order it teaches, ``NO_HEAD`` for none.
+
+    ``rating``: the share of the stars it got; ``return_visit``: 1 where the shopper visited again, else 0; NaN where
+    that is not known.
+    """
 
     decision: Decision
     answer: ItemId
     head: int
+    rating: float = math.nan
+    return_visit: float = math.nan
 
 
 class Examples(NamedTuple):
@@ -43,6 +51,8 @@ class Examples(NamedTuple):
     ``choice_set`` [B, 1 + negatives]: what the shopper could choose from: the answer and what was shown beside it, or
     all candidates where nothing is known of that. What was not shown was not refused: a model set against it learns
     what the shop used to show.
+
+    ``outcomes`` [B, outcome heads]: what came of the answer, in 0..1, NaN where that is not known.
     """
 
     history: Histories
@@ -52,6 +62,7 @@ class Examples(NamedTuple):
     times_ms: Integers
     proposed: Bools
     choice_set: Bools
+    outcomes: Floats
 
 
 class Lists:
@@ -68,15 +79,18 @@ class Lists:
         profiles = [question.decision.before for question in asked]
         nows = np.array([question.decision.time_ms for question in asked], np.int64)
         answers = self.table.rows([question.answer for question in asked])
+        heads = np.array([question.head for question in asked], np.int64)
         candidates, proposed, shown = self._candidates(profiles, nows, answers, self._shown(asked))
         return Examples(
             histories(self.table, profiles, nows, self._limit),
             candidates,
             candidate_features(self.table, self.statistics, profiles, nows, candidates),
-            np.array([question.head for question in asked], np.int64),
+            heads,
             nows,
-            proposed | np.array([question.answer in question.decision.shown for question in asked]),
+            (proposed | np.array([question.answer in question.decision.shown for question in asked]))
+            & (heads != NO_HEAD),
             _choice_set(candidates, shown),
+            np.array([(question.rating, question.return_visit) for question in asked], np.float32),
         )
 
     def _shown(self, asked: Sequence[Question]) -> Rows:

@@ -14,18 +14,24 @@ from numpy.typing import NDArray
 
 from contracts.features import FEATURES
 from training.lists import Examples
+from training.outcomes import outcome_figures
 
 K = 10
 WIDE = 40
 
 Places = NDArray[np.int64]
+Scores = NDArray[np.float32]
 
 
 class Ranked(NamedTuple):
-    """``scores`` [B, N] of the lists; ``places`` [B], from 0, of the answers in the whole catalogue."""
+    """``scores`` [B, N] of the lists; ``places`` [B], from 0, of the answers in the whole catalogue.
+
+    ``outcomes`` [B, outcome heads], in 0..1: what is expected to come of the answers; None where nothing is said.
+    """
 
     scores: NDArray[np.float32]
     places: Places
+    outcomes: NDArray[np.float32] | None = None
 
 
 class Validation(NamedTuple):
@@ -40,19 +46,21 @@ class Validation(NamedTuple):
     retrieval_hit_rate_10: float
     retrieval_hit_rate_40: float
     clicks: int
+    outcomes: dict[str, float]
 
     def figures(self) -> dict[str, float]:
         """For the manifest."""
         return {
             "validation_ndcg_at_10": self.ndcg,
             "validation_hit_rate_at_10": self.hit_rate,
-            "validation_features_ndcg_at_10": self.blend_ndcg,
-            "validation_features_hit_rate_at_10": self.blend_hit_rate,
+            "validation_blend_ndcg_at_10": self.blend_ndcg,
+            "validation_blend_hit_rate_at_10": self.blend_hit_rate,
             "validation_popularity_ndcg_at_10": self.popularity_ndcg,
             "validation_popularity_hit_rate_at_10": self.popularity_hit_rate,
             "validation_retrieval_hit_rate_at_10": self.retrieval_hit_rate_10,
             "validation_retrieval_hit_rate_at_40": self.retrieval_hit_rate_40,
             "validation_examples": float(self.clicks),
+            **self.outcomes,
         }
 
 
@@ -62,11 +70,17 @@ def measure(
     """Over the clicks of ``batches``."""
     weights = np.array([blend.get(name, 0.0) for name in FEATURES], np.float32)
     trend = FEATURES.index("trend")
-    found = [_places(answer(batch), batch, batch.features @ weights, batch.features[..., trend]) for batch in batches]
+    found, said = list[tuple[Places, ...]](), list[tuple[Scores, Scores]]()
+    for batch in batches:
+        ranked = answer(batch)
+        found.append(_places(ranked, batch, batch.features @ weights, batch.features[..., trend]))
+        if ranked.outcomes is not None:
+            said.append((ranked.outcomes, batch.outcomes))
     model, plain, popular, whole = (np.concatenate(places) for places in zip(*found, strict=True))
+    came = outcome_figures(*map(np.concatenate, zip(*said, strict=True))) if said else {}
     return Validation(
         ndcg(model), hits(model), ndcg(plain), hits(plain), ndcg(popular), hits(popular),
-        hits(whole), hits(whole, WIDE), len(model),
+        hits(whole), hits(whole, WIDE), len(model), came,
     )  # fmt: skip
 
 
@@ -79,9 +93,12 @@ def _places(
 
 
 def places_of_answers(scores: NDArray[np.float32], batch: Examples) -> Places:
-    """[B], from 0, within the choice sets. Ties are pessimistic; an answer that nobody proposed stands behind all."""
+    """[B], from 0, within the choice sets. Ties are pessimistic, and so is what is no number.
+
+    An answer that nobody proposed stands behind all.
+    """
     known = np.where(batch.choice_set, scores, -np.inf)
-    places = (known[:, 1:] >= known[:, :1]).sum(axis=1)
+    places = (~(known[:, 1:] < known[:, :1])).sum(axis=1)
     return np.asarray(np.where(batch.proposed, places, known.shape[1]))
 
 

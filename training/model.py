@@ -15,11 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from contracts.events import Kind
-from contracts.features import FEATURES, GAP_BUCKETS, HEADS
+from contracts.features import FEATURES, GAP_BUCKETS, ORDER_HEADS, OUTCOME_HEADS
 from training.config import RankerSize
 
 EMBEDDING_STD = 0.3
 WIDE = 64
+OUTCOME_WIDE = 32
 NEVER = -1e4  # finite, so that a row without any history has no NaN
 
 
@@ -28,6 +29,22 @@ class Memory(NamedTuple):
 
     keys: Tensor
     values: Tensor
+
+
+class Read(NamedTuple):
+    """Candidates as heads take them: ``scaled`` [B * N, F] features, ``joined`` [B * N, J] with what attention found.
+
+    ``lists``: B. Rows, because there a product and its bias are one step.
+    """
+
+    joined: Tensor
+    scaled: Tensor
+    lists: int
+
+    def answers(self) -> "Read":
+        """The first candidate of each list alone."""
+        every = slice(None, None, len(self.joined) // max(1, self.lists))
+        return Read(self.joined[every], self.scaled[every], self.lists)
 
 
 class Encoded(NamedTuple):
@@ -120,10 +137,14 @@ class Ranker(nn.Module):
         self.likeness = nn.Linear(vector_dim, size.dim, bias=False)
         self.features = nn.Sequential(nn.Linear(len(FEATURES), size.feature_dim), nn.ReLU())
         joined = size.dim + size.feature_dim + len(FEATURES) + 2
-        self.heads = nn.Sequential(nn.Linear(joined, size.dim), nn.ReLU(), nn.Linear(size.dim, len(HEADS)))
-        self.straight = nn.Linear(len(FEATURES), len(HEADS))
+        self.heads = nn.Sequential(nn.Linear(joined, size.dim), nn.ReLU(), nn.Linear(size.dim, len(ORDER_HEADS)))
+        self.straight = nn.Linear(len(FEATURES), len(ORDER_HEADS))
         self.wide = nn.Sequential(
-            nn.Linear(len(FEATURES), WIDE), nn.ReLU(), nn.Linear(WIDE, WIDE), nn.ReLU(), nn.Linear(WIDE, len(HEADS))
+            nn.Linear(len(FEATURES), WIDE),
+            nn.ReLU(),
+            nn.Linear(WIDE, WIDE),
+            nn.ReLU(),
+            nn.Linear(WIDE, len(ORDER_HEADS)),
         )
         self.light = nn.Linear(len(FEATURES), 1, bias=False)  # served as the bundle's prerank, no part of the logits
         self.query = nn.Linear(size.dim, vector_dim)
@@ -133,6 +154,9 @@ class Ranker(nn.Module):
         for embedding in (self.kind, self.gap, self.place, self.asked, self.nothing):
             nn.init.normal_(embedding.weight, std=EMBEDDING_STD)
         self.stretch = math.sqrt(vector_dim)  # a unit vector's numbers are small beside the embeddings'
+        self.outcomes = nn.Sequential(
+            nn.Linear(joined, OUTCOME_WIDE), nn.ReLU(), nn.Linear(OUTCOME_WIDE, len(OUTCOME_HEADS))
+        )
         self.register_buffer("means", torch.zeros(len(FEATURES)))
         self.register_buffer("scales", torch.ones(len(FEATURES)))
 
@@ -154,27 +178,45 @@ class Ranker(nn.Module):
         """[B, D]: what the shopper looks for, to be dotted with item vectors."""
         return self.query(self.norm(history.last[:, -1]))  # type: ignore[no-any-return]
 
-    def score(self, history: Encoded, vectors: Tensor, candidates: Tensor, features: Tensor) -> Tensor:
-        """Logits [B, N, heads] of ``candidates`` [B, N, D], each beside the history alone. ``vectors`` as encoded."""
+    def read(self, history: Encoded, vectors: Tensor, candidates: Tensor, features: Tensor) -> Read:
+        """``candidates`` [B, N, D], each beside the history alone. ``vectors`` as encoded."""
         c = self._token(candidates.flatten(0, 1), self.asked.weight[0])  # rows: a product and its bias are one step
         for block, memory in zip(self.blocks, history.memories, strict=True):
             c = block.candidates(c, memory, history.hidden)
         scaled = self.standard(features.flatten(0, 1))
         near = self._likeness(candidates, vectors, history.mask).flatten(0, 1)
         joined = torch.cat([self.norm(c), self.features(scaled), scaled, near], -1)
-        return (self.heads(joined) + self.plain(scaled)).unflatten(0, (candidates.shape[0], -1))  # type: ignore[no-any-return]
+        return Read(joined, scaled, candidates.shape[0])
+
+    def order(self, read: Read) -> Tensor:
+        """Logits [B, N, order heads]."""
+        return (self.heads(read.joined) + self.plain(read.scaled)).unflatten(0, (read.lists, -1))  # type: ignore[no-any-return]
+
+    def outcome(self, read: Read) -> Tensor:
+        """Logits [B, N, outcome heads]. What they learn stays theirs: the order is not paid for stars."""
+        return self.outcomes(read.joined.detach()).unflatten(0, (read.lists, -1))  # type: ignore[no-any-return]
 
     def standard(self, features: Tensor) -> Tensor:
         """Features [..., F] beside their means and deviations."""
         return ((features - self.means) / self.scales).clamp(-8.0, 8.0)
 
     def plain(self, scaled: Tensor) -> Tensor:
-        """Logits [B, N, heads] of standardised features alone."""
+        """Logits [B * N, order heads] of standardised features alone."""
         return self.straight(scaled) + self.wide(scaled)  # type: ignore[no-any-return]
 
     def plain_parameters(self) -> list[nn.Parameter]:
         """What ``plain`` and ``light`` are made of."""
         return [*self.straight.parameters(), *self.wide.parameters(), *self.light.parameters()]
+
+    def keep_outcomes(self, names: Sequence[str]) -> None:
+        """Before it is exported: no outcome but those of ``names``, in their order; the others were never taught."""
+        last: nn.Linear = self.outcomes[-1]  # type: ignore[assignment]
+        rows = [OUTCOME_HEADS.index(name) for name in names]
+        kept = nn.Linear(last.in_features, len(rows))
+        with torch.no_grad():
+            kept.weight.copy_(last.weight[rows])
+            kept.bias.copy_(last.bias[rows])
+        self.outcomes[-1] = kept
 
     def prerank(self) -> tuple[float, ...]:
         """[F]: the light order's weights of features as they are, not standardised."""
@@ -186,7 +228,10 @@ class Ranker(nn.Module):
 
     def forward(self, vectors: Tensor, kinds: Tensor, gaps: Tensor, candidates: Tensor, features: Tensor) -> Tensor:
         """History [B, H, ...], candidates [B, N, D], features [B, N, F] -> logits [B, N, heads]."""
-        return self.score(self.encode(vectors, kinds, gaps), vectors, candidates, features)
+        read = self.read(self.encode(vectors, kinds, gaps), vectors, candidates, features)
+        if not len(self.outcomes[-1].weight):  # type: ignore[arg-type]
+            return self.order(read)
+        return torch.cat([self.order(read), self.outcome(read)], -1)
 
     def _token(self, vectors: Tensor, beside: Tensor | float = 0.0) -> Tensor:
         """Stretched by way of the weights, which a runtime does once and not for each item."""

@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import torch
 
-from contracts.features import FEATURES, HEADS
+from contracts.features import FEATURES, ORDER_HEADS
 from training.averaging import Averaged
+from training.compute import device_of
 from training.config import Plan
+from training.diverged import checked
 from training.lists import Examples
 from training.losses import Tensors, listed, of_head, ordered, split
 from training.metrics import Ranked, measure
@@ -32,6 +34,7 @@ class PlainFit:
     def __init__(self, ranker: Ranker, plan: Plan, blend: Mapping[str, float]) -> None:
         self._ranker, self._plan, self._blend = ranker, plan, blend
         _start(ranker, blend)
+        self._device = device_of(ranker)
         self._optimizer = torch.optim.AdamW(ranker.plain_parameters(), lr=RATE, weight_decay=0.01)
         self._mean = Averaged(ranker.plain_parameters())
         self._best, self._since = -1.0, 0
@@ -65,13 +68,14 @@ class PlainFit:
         for part in (part for chunk in order for part in split(learn[chunk], BATCH)):
             rows = part.proposed.nonzero()[:, 0]
             if len(rows):
-                self._descend(part.of(rows))
+                self._descend(part.of(rows).on(self._device))
         self._passes = number + 1
 
     def _descend(self, part: Tensors) -> None:
         scaled = self._ranker.standard(part.features)
-        light = self._ranker.light(scaled).expand(-1, -1, len(HEADS))
+        light = self._ranker.light(scaled).expand(-1, -1, len(ORDER_HEADS))
         loss = ordered(self._ranker.plain(scaled), part, self._plan) + listed(light, part)
+        checked(loss, f"in pass {self._passes + 1} of the features alone", "a feature is not finite, or far too large")
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
@@ -81,8 +85,8 @@ class PlainFit:
         """The features' order of the lists. Of the whole catalogue they know nothing: its places are all first."""
         with torch.no_grad():
             lists = [
-                of_head(self._ranker.plain(self._ranker.standard(part.features)), part.heads).numpy()
-                for part in split(examples, BATCH)
+                of_head(self._ranker.plain(self._ranker.standard(part.features)), part.heads).cpu().numpy()
+                for part in (part.on(self._device) for part in split(examples, BATCH))
             ]
         return Ranked(np.concatenate(lists), np.zeros(len(examples.heads), np.int64))
 
@@ -107,7 +111,7 @@ class PlainFit:
 
 def _start(ranker: Ranker, blend: Mapping[str, float]) -> None:
     """What the blend says, as weights of standardised features."""
-    weights = torch.tensor([blend.get(name, 0.0) for name in FEATURES]) * ranker.scales
+    weights = torch.tensor([blend.get(name, 0.0) for name in FEATURES]).to(ranker.scales) * ranker.scales
     with torch.no_grad():
         ranker.straight.weight.copy_(weights.expand_as(ranker.straight.weight))
         ranker.light.weight.copy_(weights.expand_as(ranker.light.weight))

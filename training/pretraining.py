@@ -15,10 +15,12 @@ from torch import nn
 from transformers import AutoModelForMaskedLM
 
 from contracts.errors import Reason, Unacceptable
+from training.compute import device_of
 from training.config import EncoderSize
 from training.encoder import (
     BATCH,
     IGNORE,
+    ON_CPU,
     Say,
     TextEncoder,
     draw_together,
@@ -57,8 +59,9 @@ class Pretraining(Struct, frozen=True, kw_only=True):
 
 
 def pretrain_folder(
-    said: list[Said], out: Path, size: EncoderSize, seed: int, say: Say, start: Path | None = None
-) -> Pretraining:
+    said: list[Said], out: Path, size: EncoderSize, seed: int, say: Say, start: Path | None = None,
+    device: torch.device = ON_CPU,
+) -> Pretraining:  # fmt: skip
     """Learn words, then pairs; write the encoder (Hugging Face's form) and ``pretraining.json`` to ``out``.
 
     ``start``: a local BERT-family folder to go on from; where it has no head for words, that head begins anew.
@@ -70,6 +73,7 @@ def pretrain_folder(
         raise Unacceptable(Reason.EMPTY, "all texts are held out: too few to learn from; give more texts or products")
     torch.manual_seed(seed)
     model, encoder, tokenizer = _begin(learn, size, start)
+    model, encoder = model.to(device), encoder.to(device)
     before = Held(
         perplexity=_perplexity(model, tokenizer, held.texts, seed),
         pair_accuracy=_pair_accuracy(encoder, tokenizer, held.pairs),
@@ -80,7 +84,7 @@ def pretrain_folder(
         draw_together(encoder, tokenizer, learn.pairs, size.contrastive_epochs, seed, say)
     after = Held(perplexity=perplexity, pair_accuracy=_pair_accuracy(encoder, tokenizer, held.pairs))
     report = _report(learn, held, seed, before, after)
-    save_encoder(encoder.eval(), tokenizer, out)
+    save_encoder(encoder.eval().cpu(), tokenizer, out)
     (out / REPORT).write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
     return report
 
@@ -100,10 +104,10 @@ def _begin(learn: Corpus, size: EncoderSize, start: Path | None) -> tuple[nn.Mod
 def _perplexity(model: nn.Module, tokenizer: Tokenizer, texts: list[str], seed: int) -> float | None:
     """The same words are hidden each time."""
     model.eval()
-    rng, total, words = torch.Generator().manual_seed(seed), 0.0, 0
+    rng, total, words, device = torch.Generator().manual_seed(seed), 0.0, 0, device_of(model)
     with torch.no_grad():
         for at in range(0, len(texts), BATCH):
-            ids, mask, labels = masked(tokenizer, texts[at : at + BATCH], rng)
+            ids, mask, labels = (each.to(device) for each in masked(tokenizer, texts[at : at + BATCH], rng))
             hidden = int((labels != IGNORE).sum())
             if hidden:
                 total += float(model(ids, attention_mask=mask, labels=labels).loss) * hidden

@@ -10,13 +10,16 @@ Of what teaches, one batch in ``COLD`` is asked as if nobody had been counted ye
 makes of words alone has to be learned somewhere.
 """
 
+import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 
 from contracts.events import AnyEvent, Impression, ItemId, Kind, UserId, items_of, kind_of
+from contracts.items import Floats
 from contracts.profile import Outcome, Position, Profile, apply
 from contracts.statistics import Increments, Statistics
-from training.lists import Decision, Examples, Lists, Question
+from training.lists import NO_HEAD, Decision, Examples, Lists, Question
+from training.outcomes import rating_of
 
 #: Which head learns from which kind of event. A view counts as a click only where the set has no clicks.
 HEAD_OF = {Kind.CLICK: 0, Kind.CART_ADD: 1, Kind.PURCHASE: 2}
@@ -35,11 +38,11 @@ ATTRIBUTED_MS = 3_600_000
 class Replay:
     """Goes through a log once, in the order of time. Lists are made by ``lists``, which learns as it goes.
 
-    ``heads``: which kinds of events teach which head.
+    ``heads``: which kinds of events teach which head. ``return_visits`` [events]: see ``training/outcomes.py``.
     """
 
-    def __init__(self, lists: Lists, heads: dict[Kind, int]) -> None:
-        self._lists, self._heads = lists, heads
+    def __init__(self, lists: Lists, heads: dict[Kind, int], return_visits: Floats | None = None) -> None:
+        self._lists, self._heads, self._return_visits = lists, heads, return_visits
         self.profiles: dict[UserId, Profile] = {}
         self._decisions: dict[UserId, deque[Decision]] = {}
         self._flushes = 0
@@ -90,17 +93,21 @@ class Replay:
         self._flushes += 1
 
     def _questions(self, before: Profile, event: AnyEvent) -> list[Question]:
-        head = self._heads.get(kind_of(event))
-        if head is None:
+        head, rating = self._heads.get(kind_of(event), NO_HEAD), rating_of(event)
+        if head == NO_HEAD and math.isnan(rating):
             return []
-        return [Question(self._decided(before, event, item, head), item, head) for item in items_of(event)[:LINES]]
+        again = math.nan if self._return_visits is None else float(self._return_visits[self.seen - 1])
+        return [
+            Question(self._decided(before, event, item, head), item, head, rating, again)
+            for item in items_of(event)[:LINES]
+        ]
 
     def _decided(self, before: Profile, event: AnyEvent, item: ItemId, head: int) -> Decision:
         """The last list that showed the item, if it is fresh; else the moment of the event itself.
 
         What follows a click stands there only as long as the click itself is not in the statistics: they would tell.
         """
-        for decision in reversed(self._decisions.get(before.user_id, ())):
+        for decision in reversed(self._decisions.get(before.user_id, ())) if head != NO_HEAD else ():
             fresh = event.time_ms - decision.time_ms < ATTRIBUTED_MS
             if fresh and item in decision.shown and (head == 0 or decision.flushes == self._flushes):
                 return decision

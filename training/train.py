@@ -20,12 +20,25 @@ from contracts.messages import CatalogueItem
 from contracts.protocol import Protocol
 from contracts.whole_folder import replaced
 from training.chunks import CHECK, LEARN, Chunks, write_chunks
-from training.config import ARCHITECTURE, ENCODER_FOLDER, RANKER_WEIGHTS, Checkpoint, Plan, figures, save_checkpoint
+from training.compute import prepare
+from training.config import (
+    ARCHITECTURE,
+    ENCODER_FOLDER,
+    RANKER_WEIGHTS,
+    Checkpoint,
+    Plan,
+    figures,
+    save_checkpoint,
+    told,
+)
 from training.cross_fit import CrossFit
+from training.diverged import Diverged, check_vectors
 from training.encoder import TextEncoder, encode, load_encoder, pretrain, save_encoder
-from training.fit import Fitted, Say, Step, fit
+from training.fit import fit, last_good
+from training.fitting import Fitted, Say, Step
 from training.lists import Examples, Lists
 from training.log import Log
+from training.outcomes import return_visits, taught
 from training.replay import COLD, NOTHING, Replay, heads_of, teaches
 from training.run_folder import RunFolder, run_key
 
@@ -51,28 +64,59 @@ def train(
     Raises: Unacceptable, where the log teaches nothing (no clicks by returning shoppers), or training diverged.
     """
     torch.manual_seed(plan.seed)
-    torch.set_num_threads(plan.threads)
     say(f"{len(log.events):,} events, {log.shoppers:,} shoppers, {len(log.items):,} items")
     if not teaches(log.events):
         raise Unacceptable(Reason.NOT_APPLICABLE, NOTHING)
     folder = RunFolder(out, run_key(plan, log.digest, encoder_folder))
-    made = folder.step(ENCODER_FOLDER, lambda path: save_encoder(*_encoder(log, plan, encoder_folder, say), path))
+    made = _prepared(log, plan, folder, encoder_folder, say, step)
+    try:
+        fitted = fit(made.learn, made.check, made.text, plan, folder, blend, say, step)
+    except Diverged as error:
+        good = last_good(made.learn, made.text, plan, folder)
+        kept = told(out, _finished(log, plan, out, made, good, folder).facts.metrics) if good else "nothing yet"
+        raise Unacceptable(Reason.NOT_APPLICABLE, f"{error}; the last that was good is kept: {kept}") from error
+    return _finished(log, plan, out, made, fitted, folder)
+
+
+class Prepared(NamedTuple):
+    """What the ranker is fitted to. ``encoder``: its folder; ``text`` [items, dim], its vectors."""
+
+    encoder: Path
+    tokenizer: Tokenizer
+    text: Tensor
+    learn: Chunks
+    check: Chunks
+
+
+def _prepared(log: Log, plan: Plan, folder: RunFolder, encoder_folder: Path | None, say: Say, step: Step) -> Prepared:
+    """The encoder and the examples, made once and kept in ``folder``."""
+    device = prepare(plan.device, plan.threads)
+    made = folder.step(
+        ENCODER_FOLDER, lambda path: save_encoder(*_encoder(log, plan, encoder_folder, device, say), path)
+    )
     encoder, tokenizer = load_encoder(made, plan.encoder.max_tokens)
-    text = encode(encoder, tokenizer, [text_of(item) for item in log.items])
+    text = encode(encoder.to(device), tokenizer, [text_of(item) for item in log.items])
+    check_vectors(text)
     examples = folder.step(EXAMPLES_FOLDER, lambda path: _replay(log, text.numpy(), plan, path, step))
     learn, check = Chunks.of(examples / LEARN), Chunks.of(examples / CHECK)
     say(f"{sum(learn.lengths):,} examples teach, {sum(check.lengths):,} judge")
-    fitted = fit(learn, check, text, plan, folder, blend, say, step)
-    checkpoint = _described(log, plan, fitted, text.shape[1], tokenizer)
-    _write(out, checkpoint, fitted, made, log)
+    return Prepared(made, tokenizer, text, learn, check)
+
+
+def _finished(log: Log, plan: Plan, out: Path, made: Prepared, fitted: Fitted, folder: RunFolder) -> Checkpoint:
+    """The checkpoint; the run's own folder is not needed any more."""
+    checkpoint = _described(log, plan, fitted, made)
+    _write(out, checkpoint, fitted, made.encoder, log)
     folder.remove()
     return checkpoint
 
 
-def _encoder(log: Log, plan: Plan, folder: Path | None, say: Say) -> tuple[TextEncoder, Tokenizer]:
+def _encoder(
+    log: Log, plan: Plan, folder: Path | None, device: torch.device, say: Say
+) -> tuple[TextEncoder, Tokenizer]:
     if folder:
         return load_encoder(folder, plan.encoder.max_tokens)
-    return pretrain(log.items, plan.encoder, plan.seed, say)
+    return pretrain(log.items, plan.encoder, plan.seed, say, device)
 
 
 def table_of(items: Sequence[CatalogueItem], text: NDArray[np.float32]) -> ItemTable:
@@ -104,7 +148,8 @@ def source_of(lists: Lists, log: Log, plan: Plan, one_in: int = 1) -> Source:
 
 def _by_time(lists: Lists, log: Log, plan: Plan) -> Source:
     """The last part of the log judges."""
-    replay, at = Replay(lists, heads_of(log.events)), round(len(log.events) * (1.0 - plan.validation_share))
+    replay = Replay(lists, heads_of(log.events), return_visits(log.events))
+    at = round(len(log.events) * (1.0 - plan.validation_share))
     parts = ((False, log.events[:at], COLD), (True, log.events[at:], 0))
     batches = ((check, batch) for check, events, cold in parts for batch in replay.run(events, cold))
     return Source(batches, lambda: replay.seen)
@@ -116,11 +161,11 @@ def _by_shopper(lists: Lists, log: Log, plan: Plan, one_in: int) -> Source:
     return Source(crossed.run(), lambda: crossed.seen)
 
 
-def _described(log: Log, plan: Plan, fitted: Fitted, text_dim: int, tokenizer: Tokenizer) -> Checkpoint:
+def _described(log: Log, plan: Plan, fitted: Fitted, made: Prepared) -> Checkpoint:
     return Checkpoint(
         plan=plan,
-        text_dim=text_dim,
-        max_tokens=min(plan.encoder.max_tokens, int((tokenizer.truncation or {}).get("max_length", 64))),
+        text_dim=made.text.shape[1],
+        max_tokens=min(plan.encoder.max_tokens, int((made.tokenizer.truncation or {}).get("max_length", 64))),
         feature_means=tuple(fitted.ranker.means.tolist()),
         feature_scales=tuple(fitted.ranker.scales.tolist()),
         prerank=fitted.ranker.prerank(),
@@ -128,6 +173,7 @@ def _described(log: Log, plan: Plan, fitted: Fitted, text_dim: int, tokenizer: T
             data_digest=log.digest, events=len(log.events), shoppers=log.shoppers, items=len(log.items),
             seed=plan.seed, metrics=figures(fitted.metrics),
         ),
+        outcomes=taught((made.learn + made.check).outcomes()),
         architecture=ARCHITECTURE,
     )  # fmt: skip
 

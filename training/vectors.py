@@ -33,4 +33,5 @@ class Vectors(nn.Module):
         """[..., delta_dim]: as if every so many of the items were new."""
         if not self.training:
             return deltas
-        return deltas * (torch.rand(deltas.shape[:-1]) >= FORGOTTEN)[..., None]
+        kept = torch.rand(deltas.shape[:-1]) >= FORGOTTEN  # drawn on the CPU: the same on every device
+        return deltas * kept.to(deltas.device)[..., None]

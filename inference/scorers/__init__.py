@@ -10,7 +10,10 @@ from inference.ask import View
 
 
 class Scores(NamedTuple):
-    """``values`` [B, N], greater is better, at least 0; ``heads`` [B, N, heads] in 0..1, or None."""
+    """``values`` [B, N], greater is better, at least 0; ``heads`` [B, N, ``HEADS``] in 0..1, or None.
+
+    A head that the scorer does not have is NaN.
+    """
 
     values: NDArray[np.float64]
     heads: Floats | None

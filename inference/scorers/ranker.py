@@ -1,10 +1,10 @@
 """The transformer: one forward encodes each history and scores all its candidates, each isolated from the others."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
+from contracts.bundle import Manifest
+from contracts.errors import BundleRefused
 from contracts.features import FEATURES, HEADS, histories, ranker_inputs
 from contracts.items import Floats, Rows
 from contracts.settings import EngineSettings
@@ -14,26 +14,46 @@ from inference.session import Model
 
 
 class Ranker:
-    """``ranker.onnx``: logits of click, cart and purchase, whose probabilities are weighed into one value.
+    """``ranker.onnx``: logits of the bundle's heads, whose probabilities are weighed into one value.
 
-    ``columns``: which of ``FEATURES`` it reads.
+    ``manifest`` names its heads, and which of ``FEATURES`` it reads.
+
+    Raises (when it is made): BundleRefused, where a head has a worth that the bundle does not have.
     """
 
     name = "ranker"
 
-    def __init__(self, model: Model, settings: EngineSettings, history_limit: int, columns: Sequence[int]) -> None:
+    def __init__(self, model: Model, settings: EngineSettings, manifest: Manifest) -> None:
         self._model = model
-        self._limit = history_limit
-        self._columns = None if len(columns) == len(FEATURES) else list(columns)
-        self._worth = np.array([settings.click_value, settings.cart_value, settings.purchase_value])
+        self._limit = manifest.history_limit
+        self._columns = None if len(manifest.columns) == len(FEATURES) else list(manifest.columns)
+        self._heads = [HEADS.index(head) for head in manifest.heads]
+        self._worth = _worths(settings, manifest)
 
     def score(self, view: View, rows: Rows, features: Floats) -> Scores:
         """See ``Scorer``. One run of the model for the whole batch. Raises: ModelUnavailable."""
         history = histories(view.table, view.profiles, view.nows_ms, self._limit)
         read = features if self._columns is None else np.ascontiguousarray(features[..., self._columns])
-        logits = self._model.run(ranker_inputs(view.table, history, rows, read))[..., : len(HEADS)]
-        heads = _sigmoid(logits.astype(np.float64))
-        return Scores((heads * self._worth).sum(axis=-1), heads.astype(np.float32))
+        logits = self._model.run(ranker_inputs(view.table, history, rows, read))
+        said = _sigmoid(logits.astype(np.float64))
+        heads = np.full((*rows.shape, len(HEADS)), np.nan, np.float32)
+        heads[..., self._heads] = said
+        return Scores((said * self._worth).sum(axis=-1), heads)
+
+
+def _worths(settings: EngineSettings, manifest: Manifest) -> NDArray[np.float64]:
+    """Of the bundle's heads, in their order."""
+    worth = {
+        "click": settings.click_value, "cart": settings.cart_value, "purchase": settings.purchase_value,
+        "rating": settings.rating_value, "return_visit": settings.return_visit_value,
+    }  # fmt: skip
+    missing = [f"{head}_value" for head in HEADS if worth[head] > 0.0 and head not in manifest.heads]
+    if missing:
+        raise BundleRefused(
+            f"{', '.join(missing)} above 0, but the bundle {manifest.name} has only the heads "
+            f"{', '.join(manifest.heads)}: train it with a log that has ratings and times, or set this to 0"
+        )
+    return np.array([worth[head] for head in manifest.heads])
 
 
 def _sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:

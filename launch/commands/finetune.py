@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from launch.options import Device
+
 if TYPE_CHECKING:
     from contracts.bundle import Bundle
     from launch.finetuning import Order
@@ -44,6 +46,7 @@ def finetune(
     checkpoint: Annotated[Path | None, typer.Option(help="Keep the PyTorch weights here as well.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bundle; the split never changes.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="Threads of PyTorch.")] = 1,
+    device: Device = "auto",
 ) -> None:
     """Fine-tune a head on a text encoder: a class of a text, or the stars that a shopper gives an item.
 
@@ -58,24 +61,23 @@ def finetune(
     from launch.training_extra import required
 
     required()
-    import torch
-
     from launch.bar import bar
     from launch.commands.export import quiet_export
     from launch.finetuning import Order
+    from training.compute import chosen_device, prepare
     from training.config import EncoderSize
     from training.head import HeadPlan
 
     if dim % 16:
         raise typer.BadParameter(f"{dim} is no multiple of 16", param_hint="--dim")
     quiet_export()
-    torch.set_num_threads(threads)
+    prepare(found := chosen_device(device), threads)
     size = EncoderSize(dim=dim, vocabulary=6000, max_tokens=max_tokens, masked_epochs=word_epochs)
     with bar() as (say, _):
         order = Order(
             out,
             task.value,
-            HeadPlan(seed=seed, epochs=epochs, learning_rate=learning_rate, encoder=size),
+            HeadPlan(seed=seed, epochs=epochs, learning_rate=learning_rate, device=found, encoder=size),
             say,
             encoder,
             checkpoint,

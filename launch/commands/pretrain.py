@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from launch.options import Device
+
 app = typer.Typer()
 
 
@@ -18,6 +20,7 @@ def pretrain(
     pair_epochs: Annotated[int, typer.Option(min=1, help="Over the pairs, to know products.")] = 12,
     seed: Annotated[int, typer.Option(help="The same seed gives the same encoder.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="Threads of PyTorch.")] = 1,
+    device: Device = "auto",
 ) -> None:
     """Pretrain a text encoder on your own catalogue and reviews.
 
@@ -31,9 +34,8 @@ def pretrain(
     from launch.training_extra import required
 
     required()
-    import torch
-
     from launch.bar import bar
+    from training.compute import chosen_device, prepare
     from training.config import EncoderSize
     from training.encoder import quiet
     from training.pretraining import pretrain_folder
@@ -42,10 +44,10 @@ def pretrain(
     if dim % 16:
         raise typer.BadParameter(f"{dim} is no multiple of 16", param_hint="--dim")
     quiet()
-    torch.set_num_threads(threads)
+    found = prepare(chosen_device(device), threads)
     size = EncoderSize(dim=dim, masked_epochs=epochs, contrastive_epochs=pair_epochs)
     with bar() as (say, _):
-        report = pretrain_folder(read_texts(texts), out, size, seed, say, start)
+        report = pretrain_folder(read_texts(texts), out, size, seed, say, start, found)
     typer.echo(f"{out}: {report.texts:,} texts, {report.pairs:,} pairs; {report.held_out_texts:,} texts held out")
     typer.echo(f"perplexity {_shown(report.before.perplexity)} -> {_shown(report.after.perplexity)}")
     accuracy = f"{_shown(report.before.pair_accuracy)} -> {_shown(report.after.pair_accuracy)}"

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from contracts.protocol import Protocol
-from launch.options import Broker, settings_for
+from launch.options import Broker, Device, settings_for
 
 app = typer.Typer()
 
@@ -21,6 +21,7 @@ def train(
     out: Annotated[Path, typer.Option(help="The checkpoint's folder.")] = Path("checkpoint"),
     preset: Annotated[str, typer.Option(help="tiny (tests), small (the demo's), base.")] = "small",
     epochs: Annotated[int | None, typer.Option(min=1, help="Most epochs of the ranker; it stops by itself.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=0.0, help="The highest. [default: 1e-3]")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same checkpoint.")] = 0,
     encoder: Annotated[Path | None, typer.Option(help="A local BERT-family folder, instead of one made here.")] = None,
     hold_back: Annotated[int, typer.Option(min=0, help="Leave out each shopper's last N events, for `evaluate`.")] = 0,
@@ -40,6 +41,7 @@ def train(
     broker: Broker = "",
     any_memory: Annotated[bool, typer.Option("--any-memory", help="Begin though memory may not be enough.")] = False,
     threads: Annotated[int, typer.Option(min=1, help="Threads of PyTorch.")] = 1,
+    device: Device = "auto",
 ) -> None:
     """Train the encoder and the ranker from a shop's own log.
 
@@ -62,5 +64,6 @@ def train(
     asked = Asked(
         events=events, items=items, out=out, preset=preset, epochs=epochs, seed=seed, encoder=encoder,
         hold_back=hold_back, until=until, protocol=protocol, refit=refit, any_memory=any_memory, threads=threads,
+        device=device, learning_rate=learning_rate,
     )  # fmt: skip
     run_training(asked, settings_for(broker) if topics else None)

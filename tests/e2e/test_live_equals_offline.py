@@ -60,7 +60,7 @@ async def difference(shopper: Live, slate: Slate, trained: Trained) -> float:
             *(torch.from_numpy(np.asarray(v)) for v in inputs.values())
         )
     worth = (settings.engine.click_value, settings.engine.cart_value, settings.engine.purchase_value)
-    expected = torch.sigmoid(logits)[0].numpy() @ np.array(worth)
+    expected = torch.sigmoid(logits)[0, :, : len(worth)].numpy() @ np.array(worth)
     return float(np.abs(expected - np.array([item.score for item in slate.items])).max())
 
 

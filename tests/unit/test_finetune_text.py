@@ -85,6 +85,16 @@ def test_the_same_seed_is_the_same_bundle(made: Path) -> None:
     assert open_bundle(made / "again").digest == open_bundle(made / "sentiment").digest
 
 
+def test_a_rate_that_ruins_the_head_is_named_and_nothing_is_written(
+    made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--dim", "32", "--max-tokens", "32", "--learning-rate", "1e30", "--out", str(made / "ruined")]
+    assert run(["finetune", str(made / "rows.jsonl.gz"), *options]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "of epoch 1: the learning rate (1e+30) is too high" in said
+    assert not (made / "ruined").exists()
+
+
 def test_neither_the_engine_nor_an_encoder_takes_it(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bundle = open_bundle(made / "sentiment")
     with pytest.raises(BundleRefused, match=r"is a classifier.*no slates"):

@@ -6,11 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from msgspec.structs import replace
 
 from contracts.events import Click
 from tests.unit.test_training_run import PLAN, START, Killed, kill_after, replay_of, table
 from training.chunks import CHECK, LEARN, Chunks, write_chunks
-from training.fit import Fitted, Fitting, _among_all, fit
+from training.diverged import Diverged
+from training.fit import fit
+from training.fitting import Fitted, Fitting, among_all
 from training.lists import Lists
 from training.run_folder import Progress, RunFolder
 from training.train import PLAIN
@@ -84,14 +87,22 @@ def test_the_figures_of_retrieval_are_those_of_its_epochs(tmp_path: Path) -> Non
     assert after.figures == {"validation_ndcg_at_10": 0.5, "validation_retrieval_hit_rate_at_10": 0.3}
 
 
+def test_an_epoch_whose_last_step_leaves_no_numbers_is_noticed(tmp_path: Path) -> None:
+    """The weights themselves are finite still; the loss of a next step would say it, and there is none."""
+    learn = chunks(tmp_path)[0][:1]
+    one_step = replace(PLAN, batch=100_000, learning_rate=2e37)
+    with pytest.raises(Diverged, match=r"what it says is not finite after epoch 1: the learning rate \(2e\+37\)"):
+        Fitting(torch.ones(len(table()), 4), one_step, learn).epoch(learn, 0, lambda what, done, of: None)
+
+
 @pytest.mark.parametrize("cells", [1, 7, 1 << 24])
 def test_places_among_all_items_are_the_same_however_many_are_compared_at_once(
     monkeypatch: pytest.MonkeyPatch, cells: int
 ) -> None:
-    monkeypatch.setattr("training.fit.CELLS", cells)
+    monkeypatch.setattr("training.fitting.CELLS", cells)
     drawn = torch.Generator().manual_seed(0)
     queries, whole = (torch.randn(size, 4, generator=drawn) for size in (6, 5))
     answers = torch.randint(5, (6, 1), generator=drawn)
     ranked = (queries @ whole.T).argsort(dim=1, descending=True).tolist()
     places = [row.index(answer) for row, answer in zip(ranked, answers[:, 0].tolist(), strict=True)]
-    assert _among_all(queries, answers, whole).tolist() == places
+    assert among_all(queries, answers, whole).tolist() == places

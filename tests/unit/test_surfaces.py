@@ -338,6 +338,14 @@ def test_the_scorer_and_what_its_heads_are_worth(file: Path, bundle: Bundle) -> 
     assert by_model[0].score > by_model[0].probabilities.purchase
 
 
+@pytest.mark.parametrize("head", ["rating", "return_visit"])
+def test_stars_and_return_visits_are_worth_what_a_surface_says(file: Path, bundle: Bundle, head: str) -> None:
+    none = "click_value = 0, cart_value = 0, purchase_value = 0"
+    engine = engine_of(file, one(f'scorer = {{ name = "model", {none}, {head}_value = 2 }}'), bundle)
+    first = slate_of(engine, "other").items[0]
+    assert first.score == pytest.approx(2.0 * getattr(first.probabilities, head), abs=1e-6)
+
+
 def test_retrieval_needs_a_bundle_and_is_empty_without(file: Path, bundle: Bundle) -> None:
     text = one('sources = ["retrieval"]')
     assert shown(engine_of(file, text), "other") == []

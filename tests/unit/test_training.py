@@ -87,7 +87,7 @@ def test_views_stand_for_clicks_where_there_are_none() -> None:
 
 def test_it_is_never_worse_than_what_it_starts_from(trained: Trained) -> None:
     figures = {figure.name: figure.value for figure in trained.bundle.manifest.training.metrics}
-    assert figures["validation_ndcg_at_10"] >= figures["validation_features_ndcg_at_10"]
+    assert figures["validation_ndcg_at_10"] >= figures["validation_blend_ndcg_at_10"]
     assert figures["validation_ndcg_at_10"] > figures["validation_popularity_ndcg_at_10"]
 
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from shutil import copytree
 
 import msgspec
 import numpy as np
@@ -10,19 +11,21 @@ import pytest
 import torch
 from msgspec.structs import replace
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from contracts.errors import Unacceptable, Unreadable
 from contracts.events import CartAdd, Click, Impression, ItemId
-from contracts.features import FEATURES, HEADS
+from contracts.features import FEATURES, ORDER_HEADS, OUTCOME_HEADS
 from contracts.items import ItemTable
 from contracts.messages import CatalogueItem
+from export.export import load_ranker
 from tests.trained import Trained
 from training import run_folder
 from training.chunks import CHECK, LEARN, Chunks, write_chunks
-from training.config import PRESETS, RANKER_WEIGHTS, Plan, RankerSize
+from training.config import ENCODER_FOLDER, PRESETS, RANKER_WEIGHTS, Plan, RankerSize, load_checkpoint
 from training.encoder import load_encoder, two_texts
-from training.lists import Lists
+from training.fitting import among_all
+from training.lists import Examples, Lists
 from training.log import read_log
 from training.losses import Tensors, listed, losses, probable, retrieved
 from training.metrics import measure, ndcg, places_of_answers
@@ -164,18 +167,19 @@ def part(heads: list[int], candidates: list[list[int]]) -> Tensors:
     nothing = torch.zeros(len(heads), 1, dtype=torch.long)
     rows, known = torch.tensor(candidates), torch.ones(len(heads), dtype=torch.bool)
     features = torch.zeros(*rows.shape, len(FEATURES))
-    return Tensors(nothing, nothing, nothing, rows, features, torch.tensor(heads), known, rows >= 0)
+    unknown = torch.full((len(heads), len(OUTCOME_HEADS)), torch.nan)
+    return Tensors(nothing, nothing, nothing, rows, features, torch.tensor(heads), known, rows >= 0, unknown)
 
 
 def test_padding_and_other_heads_do_not_count_in_the_list() -> None:
-    logits = torch.zeros(1, 3, len(HEADS))
+    logits = torch.zeros(1, 3, len(ORDER_HEADS))
     logits[0, 2] = 50.0  # padding
     logits[0, 1, 1:] = 50.0  # another head
     torch.testing.assert_close(listed(logits, part([0], [[5, 6, -1]])), torch.tensor(2.0).log())
 
 
 def test_what_was_not_shown_beside_the_answer_was_not_refused() -> None:
-    logits = torch.zeros(1, 4, len(HEADS))
+    logits = torch.zeros(1, 4, len(ORDER_HEADS))
     logits[0, 3] = 50.0
     of_three = part([0], [[5, 6, 7, 8]])._replace(choice_set=torch.tensor([[True, True, True, False]]))
     torch.testing.assert_close(listed(logits, of_three), torch.tensor(3.0).log())
@@ -183,7 +187,7 @@ def test_what_was_not_shown_beside_the_answer_was_not_refused() -> None:
 
 
 def test_a_purchase_says_nothing_against_a_click_but_a_click_says_no_purchase_yet() -> None:
-    sure = torch.full((1, 1, len(HEADS)), 20.0)
+    sure = torch.full((1, 1, len(ORDER_HEADS)), 20.0)
     bought = probable(sure, part([2], [[5]]))
     clicked = probable(sure, part([0], [[5]]))
     assert bought < 1e-6
@@ -244,10 +248,39 @@ def test_an_empty_history_and_a_full_one_are_finite_both_ways() -> None:
     assert all(torch.isfinite(p.grad).all() for p in ranker.parameters() if p.grad is not None)
 
 
-def test_a_diverged_run_stops_and_says_where(files: tuple[Path, Path], tmp_path: Path) -> None:
-    with pytest.raises(Unacceptable, match=r"the loss is nan at step \d+ of epoch 1: the learning rate \(1e\+38\)"):
+def test_a_diverged_run_stops_says_where_and_keeps_the_last_that_was_good(
+    files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Of the first epoch nothing is left but what the features alone taught: that can be exported."""
+    said = r"the loss is nan at step \d+ of epoch 1: the learning rate \(1e\+38\).* is kept: .*/out: validation_ndcg"
+    with pytest.raises(Unacceptable, match=said):
         train(read_log(*files), tmp_path / "out", replace(PLAN, learning_rate=1e38), lambda _: None)
-    assert not (tmp_path / "out").exists()
+    assert all(np.isfinite(tensor).all() for tensor in load_file(tmp_path / "out" / RANKER_WEIGHTS).values())
+    found = load_checkpoint(tmp_path / "out")
+    figures = {figure.name: figure.value for figure in found.facts.metrics}
+    assert figures["validation_ndcg_at_10"] == figures["validation_features_alone_ndcg_at_10"]
+    load_ranker(tmp_path / "out", found)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_an_encoder_with_broken_weights_is_named(files: tuple[Path, Path], trained: Trained, tmp_path: Path) -> None:
+    encoder = tmp_path / "encoder"
+    copytree(trained.checkpoint / ENCODER_FOLDER, encoder)
+    weights = load_file(encoder / "model.safetensors")
+    save_file({name: np.full_like(tensor, np.nan) for name, tensor in weights.items()}, encoder / "model.safetensors")
+    with pytest.raises(Unacceptable, match="text vectors of 24 of 24 items are not finite"):
+        train(read_log(*files), tmp_path / "out", PLAN, lambda _: None, encoder)
+
+
+def test_scores_that_are_no_numbers_rank_last() -> None:
+    every = np.ones((1, 3), bool)
+    nothing = np.zeros((1, 3))
+    batch = Examples(*([nothing] * 5), np.array([True]), every, nothing)
+    for scores in ([np.nan] * 3, [np.nan, 1.0, 2.0]):
+        assert places_of_answers(np.array([scores], np.float32), batch).tolist() == [2]
+    assert places_of_answers(np.array([[1.0, np.nan, 0.0]], np.float32), batch).tolist() == [1]
+    queries, whole = torch.full((1, 2), torch.nan), torch.eye(2)
+    assert among_all(queries, torch.tensor([[0]]), whole).tolist() == [1]
 
 
 @pytest.mark.parametrize("missing", ["config.json", "tokenizer.json"])
