@@ -8,6 +8,7 @@ from tokenizers import Encoding, Tokenizer
 from contracts.bundle import ITEM_ENCODER, TOKENIZER, Bundle
 from contracts.items import Floats
 from contracts.settings import ModelSettings
+from inference.padding import shapes
 from inference.session import Model
 
 BATCH = 8
@@ -15,14 +16,24 @@ INPUTS = ("input_ids", "attention_mask")
 
 
 class Encoder:
-    """``item_encoder.onnx`` and its tokenizer. Texts are sorted by their tokens, so that little is padding."""
+    """``item_encoder.onnx`` and its tokenizer. Texts are sorted by their tokens, so that little is padding.
 
-    def __init__(self, bundle: Bundle, settings: ModelSettings) -> None:
-        self._model = Model(bundle, ITEM_ENCODER, INPUTS, "vectors", settings)
+    ``device``: see ``Model``.
+    """
+
+    def __init__(self, bundle: Bundle, settings: ModelSettings, device: str | None = None) -> None:
+        self._model = Model(bundle, ITEM_ENCODER, INPUTS, "vectors", settings, device)
+        self._most = {"texts": BATCH, "tokens": bundle.manifest.max_tokens}
         self._tokenizer = Tokenizer.from_str(bundle.read(TOKENIZER).decode())
         self._tokenizer.enable_truncation(bundle.manifest.max_tokens)
         self._tokenizer.no_padding()
         self.dim = bundle.manifest.text_dim
+
+    def warm(self) -> None:
+        """A first text; where shapes are few, one of each. Raises: ModelUnavailable."""
+        self.encode(["warm"])
+        for sizes in shapes(self._most) if self._model.bound else ():
+            self._model.run({name: np.ones((sizes["texts"], sizes["tokens"]), np.int64) for name in INPUTS})
 
     def encode(self, texts: Sequence[str]) -> Floats:
         """[n, text_dim] float32, each of unit length; zeros for a text without any known token.

@@ -28,12 +28,12 @@ class Label(NamedTuple):
 
 
 class Head:
-    """Scores of texts, or of pairs of texts.
+    """Scores of texts, or of pairs of texts. ``device``: see ``Model``.
 
     Raises (when it is made): BundleRefused, where the bundle is of another kind; EnvironmentRefused.
     """
 
-    def __init__(self, bundle: Bundle, settings: ModelSettings) -> None:
+    def __init__(self, bundle: Bundle, settings: ModelSettings, device: str | None = None) -> None:
         manifest = bundle.manifest
         if manifest.kind not in HEAD_FILES:
             raise BundleRefused(f"{bundle.folder} is a {manifest.kind}'s bundle: it scores no texts")
@@ -41,7 +41,7 @@ class Head:
         taken = {each.name for graph in manifest.graphs if graph.file == file for each in graph.inputs}
         self._reads_ngrams = not taken.isdisjoint(NGRAM_INPUTS)
         names = (*INPUTS, *NGRAM_INPUTS) if self._reads_ngrams else INPUTS
-        self._model = Model(bundle, file, names, "scores", settings)
+        self._model = Model(bundle, file, names, "scores", settings, device)
         self._tokenizer = Tokenizer.from_str(bundle.read(TOKENIZER).decode())
         self._tokenizer.enable_truncation(manifest.max_tokens)
         self._tokenizer.no_padding()

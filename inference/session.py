@@ -1,19 +1,21 @@
 """ONNX Runtime: which provider, how many threads, and the assertion of what really runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 import onnxruntime as ort
-from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as native
 
 from contracts.bundle import Bundle
 from contracts.errors import BundleRefused, EnvironmentRefused, ModelUnavailable
 from contracts.items import Floats
 from contracts.settings import ModelSettings, Provider
+from inference.bound import Bound
+from inference.padding import Array, Arrays, Sizes
 
 PROVIDERS = {Provider.CPU: "CPUExecutionProvider", Provider.CUDA: "CUDAExecutionProvider"}
+DEVICES = {Provider.CUDA: "cuda"}  # where inputs and outputs are bound
 ONE_OF = ("onnxruntime", "onnxruntime-gpu")
 
 #: Everything that ONNX Runtime raises; its own errors have no common ancestor but Exception.
@@ -23,11 +25,12 @@ FAILURES = (
     RuntimeError, ValueError, MemoryError,
 )  # fmt: skip
 
-Arrays = Mapping[str, NDArray[np.generic]]
-
 
 class Model:
-    """One graph of a bundle, loaded from bytes whose hash was checked. Thread-safe, as ONNX Runtime's ``run`` is.
+    """One graph of a bundle, loaded from bytes whose hash was checked. Thread-safe.
+
+    On CUDA its inputs are padded to few shapes and lie in kept buffers: see ``inference/bound.py``. ``device`` names
+    another one to bind them to, ``limits`` the most candidates that it will meet; ``bound`` None: nothing is bound.
 
     Raises:
         BundleRefused: not a graph, a graph with weights outside of it, one with other inputs or outputs, or no graph
@@ -35,24 +38,30 @@ class Model:
         EnvironmentRefused: it would not run on the provider that the settings name.
     """
 
-    def __init__(self, bundle: Bundle, file: str, inputs: Sequence[str], output: str, settings: ModelSettings) -> None:
+    def __init__(
+        self, bundle: Bundle, file: str, inputs: Sequence[str], output: str, settings: ModelSettings,
+        device: str | None = None, limits: Sizes | None = None,
+    ) -> None:  # fmt: skip
         self._file, self._inputs, self._output = bundle.variant(file, settings.precision), tuple(inputs), output
         self._session = _open(bundle, self._file, settings)
         _check_faces(f"{bundle.folder}: {self._file}", self._session, self._inputs, output)
         self.provider = self._session.get_providers()[0]
-        if self.provider != PROVIDERS[settings.provider]:
-            raise EnvironmentRefused(
-                f"{self._file} should run on {PROVIDERS[settings.provider]} but runs on {self.provider}: install the "
-                "`gpu` extra and a driver, or set DAOGOU_MODEL__PROVIDER=cpu"
-            )
+        _check_provider(self._file, self._session, PROVIDERS[settings.provider])
+        where = device or DEVICES.get(settings.provider)
+        own = {"history": bundle.manifest.history_limit, "tokens": bundle.manifest.max_tokens}
+        self.bound = Bound(self._session, output, where, {**own, **(limits or {})}) if where else None
+        self._forward = self.bound.run if self.bound else self._plain
 
     def run(self, inputs: Arrays) -> Floats:
         """One forward. Raises: ModelUnavailable."""
         try:
-            found = self._session.run([self._output], {name: inputs[name] for name in self._inputs})[0]
+            found = self._forward({name: inputs[name] for name in self._inputs})
         except FAILURES as error:
             raise ModelUnavailable(f"{self._file}: {type(error).__name__}: {error}") from error
         return np.asarray(found, np.float32)
+
+    def _plain(self, inputs: Arrays) -> Array:
+        return np.asarray(self._session.run([self._output], inputs)[0])
 
 
 def _open(bundle: Bundle, file: str, settings: ModelSettings) -> ort.InferenceSession:
@@ -64,6 +73,15 @@ def _open(bundle: Bundle, file: str, settings: ModelSettings) -> ort.InferenceSe
         return ort.InferenceSession(content, options, providers=[PROVIDERS[settings.provider]])
     except FAILURES as error:
         raise BundleRefused(f"{bundle.folder}: {file} is no model that ONNX Runtime can load: {error}") from error
+
+
+def _check_provider(file: str, session: ort.InferenceSession, wanted: str) -> None:
+    runs = session.get_providers()[0]
+    if runs != wanted:
+        raise EnvironmentRefused(
+            f"{file} should run on {wanted} but runs on {runs}: install the `gpu` extra and a driver, or set "
+            "DAOGOU_MODEL__PROVIDER=cpu"
+        )
 
 
 def _check_faces(name: str, session: ort.InferenceSession, inputs: Sequence[str], output: str) -> None:

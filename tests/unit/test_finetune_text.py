@@ -73,6 +73,15 @@ def test_the_bundle_is_a_classifier_that_agrees_with_its_checkpoint(made: Path) 
     np.testing.assert_allclose(served, scores(model, tokenizer, pairs), atol=1e-4)
 
 
+def test_bound_to_a_device_and_padded_it_says_the_same(made: Path) -> None:
+    """Tokens and n-grams are padded, and so are texts: of 40, the last 8."""
+    bundle = open_bundle(made / "sentiment")
+    pairs = [Pair(f"{THINGS[n % 10]} {GOOD[n % 5] * (n + 1)}") for n in range(38)] + [Pair(""), Pair("🙂")]
+    plain, bound = Head(bundle, ModelSettings()), Head(bundle, ModelSettings(), device="cpu")
+    np.testing.assert_allclose(bound.scores(pairs), plain.scores(pairs), rtol=1e-4, atol=1e-4)
+    assert bound.scores([]).shape == (0, 2)
+
+
 def test_chinese_is_read_by_its_characters(made: Path) -> None:
     tokenizer = Tokenizer.from_str(open_bundle(made / "sentiment").read("tokenizer.json").decode())
     tokens = tokenizer.encode("质量不错").tokens
