@@ -17,6 +17,7 @@ from inference.padding import Array, Arrays, Sizes
 PROVIDERS = {Provider.CPU: "CPUExecutionProvider", Provider.CUDA: "CUDAExecutionProvider"}
 DEVICES = {Provider.CUDA: "cuda"}  # where inputs and outputs are bound
 ONE_OF = ("onnxruntime", "onnxruntime-gpu")
+PRODUCTS = ("MatMul", "Gemm")  # in the name of every operator that multiplies matrices, where a model's time goes
 
 #: Everything that ONNX Runtime raises; its own errors have no common ancestor but Exception.
 FAILURES = (
@@ -35,7 +36,7 @@ class Model:
     Raises:
         BundleRefused: not a graph, a graph with weights outside of it, one with other inputs or outputs, or no graph
             of the bundle in the precision that the settings name.
-        EnvironmentRefused: it would not run on the provider that the settings name.
+        EnvironmentRefused: it, or one of its matrix products, would not run on the provider that the settings name.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ def _open(bundle: Bundle, file: str, settings: ModelSettings) -> ort.InferenceSe
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = settings.threads, 1
     options.log_severity_level = 3
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")  # for ``products_elsewhere``
     content = bundle.read(file)
     try:
         return ort.InferenceSession(content, options, providers=[PROVIDERS[settings.provider]])
@@ -82,6 +84,22 @@ def _check_provider(file: str, session: ort.InferenceSession, wanted: str) -> No
             f"{file} should run on {wanted} but runs on {runs}: install the `gpu` extra and a driver, or set "
             "DAOGOU_MODEL__PROVIDER=cpu"
         )
+    elsewhere = products_elsewhere(session, wanted)
+    if elsewhere:
+        raise EnvironmentRefused(
+            f"{file}: {len(elsewhere)} of its matrix products would not run on {wanted}, {elsewhere[0]} among them: "
+            "set DAOGOU_MODEL__PRECISION to fp16 or fp32, or DAOGOU_MODEL__PROVIDER=cpu"
+        )
+
+
+def products_elsewhere(session: ort.InferenceSession, provider: str) -> list[str]:
+    """The operators that multiply matrices and that ONNX Runtime gave to another provider: it does so silently."""
+    return [
+        node.op_type
+        for part in session.get_provider_graph_assignment_info()
+        for node in part.get_nodes()
+        if part.ep_name != provider and any(word in node.op_type for word in PRODUCTS)
+    ]
 
 
 def _check_faces(name: str, session: ort.InferenceSession, inputs: Sequence[str], output: str) -> None:

@@ -13,13 +13,13 @@ from contracts.bundle import RANKER, RETRIEVER, Bundle
 from contracts.errors import ModelUnavailable
 from contracts.features import FEATURES, HISTORY_INPUTS, RANKER_INPUTS
 from contracts.precision import Precision
-from contracts.settings import EngineSettings, ModelSettings
+from contracts.settings import EngineSettings, ModelSettings, Provider
 from contracts.surfaces import HOME
 from inference.bound import Bound
 from inference.encoder import Encoder
 from inference.padding import pad, shapes
 from inference.serving import load
-from inference.session import Model
+from inference.session import PROVIDERS, Model, products_elsewhere
 from tests.trained import Trained
 
 MOST = {"shoppers": 20, "history": 20, "candidates": 100}
@@ -172,3 +172,13 @@ def test_slates_are_those_of_an_unbound_engine_and_no_shopper_is_the_first(tiny)
             assert [e.score for e in one.items] == pytest.approx([e.score for e in other.items], abs=1e-4)
             assert one.degraded is None
     assert bound.kept_shapes == warm == 28
+
+
+def test_matrix_products_left_to_another_provider_are_found(trained):
+    """ONNX Runtime hands what a provider lacks to the CPU and says nothing: here everything, if CUDA is asked for."""
+    model = Model(trained.bundle, RANKER, RANKER_INPUTS, "logits", ModelSettings())
+    assert products_elsewhere(model._session, PROVIDERS[Provider.CPU]) == []
+    assert {"MatMul"} <= set(products_elsewhere(model._session, PROVIDERS[Provider.CUDA])) <= {"MatMul", "Gemm"}
+    int8 = Model(trained.bundle, "item_encoder.onnx", ("input_ids", "attention_mask"), "vectors",
+                 ModelSettings(precision=Precision.INT8))  # fmt: skip
+    assert "MatMulInteger" in products_elsewhere(int8._session, PROVIDERS[Provider.CUDA])
