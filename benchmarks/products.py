@@ -4,7 +4,7 @@ Shapes are those of ``training/model.py``. Each product has inputs of its own, s
 weights are constants, so that ONNX Runtime packs them as it does the model's.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -54,10 +54,29 @@ def products(size: RankerSize, vector_dim: int, history: int, candidates: int) -
     ]
 
 
+def query_products(size: RankerSize, vector_dim: int, history: int) -> list[Product]:
+    """One shopper's query: the history through all blocks, of the last one its newest place alone."""
+    places = history + 1
+    return [
+        Product(history, vector_dim, size.dim),
+        *(
+            one
+            for layer in range(size.layers)
+            for one in _passed(size, places, [1 if layer == size.layers - 1 else places])
+        ),
+        Product(1, size.dim, vector_dim),
+    ]
+
+
 def _block(size: RankerSize, history: int, candidates: int, last: bool) -> Iterator[Product]:
     """``history`` with the place for "nothing"."""
+    return _passed(size, history, [candidates] if last else [candidates, history])
+
+
+def _passed(size: RankerSize, history: int, passing: Sequence[int]) -> Iterator[Product]:
+    """A block's memory of the history, and so many rows each through the block."""
     yield from (Product(history, size.dim, size.dim) for _ in ("keys", "values"))
-    for rows in (candidates,) if last else (candidates, history):
+    for rows in passing:
         yield Product(rows, size.dim, history, weights=False)
         yield Product(rows, history, size.dim, weights=False)
         yield Product(rows, size.dim, 2 * size.dim)

@@ -20,13 +20,13 @@ import typer
 
 from benchmarks.products import Floor, products
 from benchmarks.report import RESULTS, save
-from contracts.bundle import RANKER
-from contracts.features import FEATURES, RANKER_INPUTS
-from export.golden import ranker_cases
+from contracts.bundle import RANKER, RETRIEVER
+from contracts.features import FEATURES, HISTORY_INPUTS, RANKER_INPUTS
+from export.golden import ranker_cases, retriever_cases
 from export.graphs import Wanted, write_graph
 from export.parity import open_session
 from training.config import PRESETS, EncoderSize, RankerSize
-from training.model import Ranker
+from training.model import Ranker, Retriever
 
 DIMS = (32, 64, 128)
 LAYERS = (1, 2, 3)
@@ -67,15 +67,27 @@ def vector_dim(size: RankerSize) -> int:
     return EncoderSize().dim + size.delta_dim
 
 
-def write_ranker(size: RankerSize, folder: Path) -> Path:
-    """The ranker of that size, exported into the folder. All its weights differ, or equal products would be merged."""
+def ranker_of(size: RankerSize) -> Ranker:
+    """A ranker of that size. All its weights differ, or equal products would be merged."""
     torch.manual_seed(0)
     ranker = Ranker(size, vector_dim(size)).eval()
     for parameter in ranker.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
+    return ranker
+
+
+def write_ranker(size: RankerSize, folder: Path) -> Path:
+    """The ranker of that size, exported into the folder."""
     case = ranker_cases(vector_dim(size), size.history_limit)[0]
-    write_graph(ranker, Wanted(RANKER, RANKER_INPUTS, ("logits",)), case, folder)
+    write_graph(ranker_of(size), Wanted(RANKER, RANKER_INPUTS, ("logits",)), case, folder)
     return folder / RANKER
+
+
+def write_retriever(size: RankerSize, folder: Path) -> Path:
+    """What makes the same ranker's queries."""
+    case = retriever_cases(vector_dim(size), size.history_limit)[0]
+    write_graph(Retriever(ranker_of(size)).eval(), Wanted(RETRIEVER, HISTORY_INPUTS, ("query",)), case, folder)
+    return folder / RETRIEVER
 
 
 def session_of(size: RankerSize) -> ort.InferenceSession:
