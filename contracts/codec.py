@@ -1,16 +1,17 @@
 """The only place where bytes become Structs, and Structs bytes.
 
-JSON on topics (people and other programs read them), msgpack in Redis (only we do).
+JSON on topics (people and other programs read them), msgpack in Redis and in our own files (only we do).
 """
 
 from collections.abc import Sequence
-from typing import TypeVar
+from sys import intern
+from typing import Any, TypeVar, cast
 
 import msgspec
 
 from contracts.dialects import to_event
 from contracts.errors import Oversize, Reason, Unacceptable, Unreadable
-from contracts.events import AnyEvent, Event
+from contracts.events import KIND_OF, AnyEvent, Event, Line
 from contracts.messages import CatalogueItem, Embedding, Slate
 from contracts.profile import Profile
 from contracts.reading import read
@@ -31,6 +32,8 @@ _item = msgspec.json.Decoder(CatalogueItem)
 _embedding = msgspec.msgpack.Decoder(Embedding)
 _slate = msgspec.json.Decoder(Slate)
 _rule = msgspec.json.Decoder(Rule)
+_plain = msgspec.msgpack.Decoder()
+_made = {make.__struct_config__.tag: make for make in KIND_OF}
 
 
 def decode_event(
@@ -128,3 +131,30 @@ def encode_profile(profile: Profile) -> bytes:
 def decode_profile(value: bytes) -> Profile:
     """A profile out of Redis. Raises: BadInput."""
     return read(_profile, value)
+
+
+def encode_own_event(event: AnyEvent) -> bytes:
+    """An event as it lies in a file of ours."""
+    return _msgpack.encode(event)
+
+
+def decode_own_event(value: bytes) -> AnyEvent:
+    """What ``encode_own_event`` wrote. It is not checked again: that is most of the time that decoding takes.
+
+    An id that comes again is the same object, so that who keeps ids of many events keeps each of them once.
+    """
+    fields = _plain.decode(value)
+    make = _made[fields.pop("type")]
+    fields["user_id"] = intern(fields["user_id"])
+    if "item_id" in fields:
+        fields["item_id"] = intern(fields["item_id"])
+    elif "items" in fields:
+        fields["items"] = tuple(map(intern, fields["items"]))
+    elif "lines" in fields:
+        fields["lines"] = tuple(map(_own_line, fields["lines"]))
+    return cast(AnyEvent, make(**fields))
+
+
+def _own_line(fields: dict[str, Any]) -> Line:
+    fields["item_id"] = intern(fields["item_id"])
+    return Line(**fields)

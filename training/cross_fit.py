@@ -14,15 +14,14 @@ from collections.abc import Iterator, Sequence, Set
 from typing import NamedTuple
 
 import numpy as np
-from msgspec.structs import replace
 
-from contracts.dialects.dataset import UNTIMED_MS, UNTIMED_STEP_MS
-from contracts.events import AnyEvent, ItemId, UserId, items_of, kind_of
+from contracts.events import AnyEvent, ItemId, items_of, kind_of
 from contracts.profile import Position, Profile, apply
 from contracts.statistics import Increments, Statistics
 from training.lists import ENTROPY, Decision, Examples, Lists, Question
 from training.outcomes import rating_of
 from training.replay import FLUSH, heads_of
+from training.walks import walks_of
 
 FOLDS = 5
 LAST = 3  # of a shopper's events are asked for; of those that teach more, where shoppers are few
@@ -45,15 +44,11 @@ class CrossFit:
         self, lists: Lists, events: Sequence[AnyEvent], check_share: float, seed: int, one_in: int = 1
     ) -> None:
         self._lists, self._heads = lists, heads_of(events)
-        by_user: defaultdict[UserId, list[AnyEvent]] = defaultdict(list)
-        for event in events:
-            mine = by_user[UserId(event.user_id)]
-            mine.append(replace(event, time_ms=UNTIMED_MS + len(mine) * UNTIMED_STEP_MS))
-        order = np.random.default_rng([seed, ENTROPY]).permutation(len(by_user))
-        walks = list(by_user.values())
+        walks = walks_of(events)
+        order = np.random.default_rng([seed, ENTROPY]).permutation(len(walks))
         checks = max(1, round(len(walks) * check_share))
         shoppers = [Shopper(walks[at], place < checks) for place, at in enumerate(order.tolist())]
-        self._last = min(MOST, max(LAST, ENOUGH // max(1, len(by_user))))
+        self._last = min(MOST, max(LAST, ENOUGH // max(1, len(walks))))
         self._folds = [shoppers[fold::FOLDS] for fold in range(FOLDS)]
         self._seed, self._one_in = seed, one_in
         self.seen = 0  # events so far

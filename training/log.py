@@ -3,73 +3,96 @@
 import gzip
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from hashlib import file_digest, sha256
 from pathlib import Path
 
+import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from contracts.dialects.dataset import row_to_event, row_to_item, untimed
 from contracts.errors import BadInput, Reason, Unreadable
-from contracts.events import AnyEvent, items_of
+from contracts.events import AnyEvent, ItemId, items_of
 from contracts.messages import CatalogueItem
 from contracts.protocol import Protocol
-from training.permitted import permitted
+from training.permitted import are_permitted
+from training.stored_events import shoppers_of, stored
 
 
 class Log(Struct, frozen=True, kw_only=True):
-    """A whole log. ``refused`` counts the rows that are no events, by reason."""
+    """A whole log. ``refused`` counts the rows that are no events, by reason.
 
-    events: tuple[AnyEvent, ...]
+    ``shoppers``: how many did something. ``met``: the items of all events. ``untimed``: some event has no time.
+    """
+
+    events: Sequence[AnyEvent]
     items: tuple[CatalogueItem, ...]
     digest: str
     refused: dict[str, int]
+    shoppers: int
+    met: Set[ItemId]
+    untimed: bool
 
     @property
     def protocol(self) -> Protocol:
         """By the order of time, if the log has times."""
-        return Protocol.LEAVE_ONE_OUT if any(map(untimed, self.events)) else Protocol.TIME
-
-    @property
-    def shoppers(self) -> int:
-        """How many shoppers did something."""
-        return len({event.user_id for event in self.events})
+        return Protocol.LEAVE_ONE_OUT if self.untimed else Protocol.TIME
 
 
 def read_log(events: Path, items: Path | None, hold_back: int = 0, until: float = 1.0) -> Log:
     """Read both files (JSONL, gzip or not). Items that only occur in events become items without words.
 
-    Events with equal times keep the order of the file. What a shopper took back (``Forget``, ``Consent``) is left out.
-    ``hold_back``: each shopper's last so many events are left out, for an evaluation that asks for them; their items
-    stay known. ``until``: only this first share of the events is read, in the order of time, for an evaluation of what
-    comes after; items that only occur later are not known.
+    Events with equal times keep the order of the file; they lie on disk. What a shopper took back (``Forget``,
+    ``Consent``) is left out. ``hold_back``: each shopper's last so many events are left out, for an evaluation that
+    asks for them; their items stay known. ``until``: only this first share of the events is read, in the order of time,
+    for an evaluation of what comes after; items that only occur later are not known.
 
-    Raises: Unreadable, where a file is missing or holds nothing.
+    Raises: Unreadable, where a file is missing or holds nothing; EnvironmentRefused, where the disk is full.
     """
     refused: Counter[str] = Counter()
-    found = list(permitted(sorted(_events(events, refused), key=lambda event: event.time_ms)))
+    found = stored(_events(events, refused))
+    found = found.take(are_permitted(found))
     if not found:
         raise Unreadable(Reason.EMPTY, f"{events} has no events (refused: {dict(refused) or 'none'})")
     found = found[: max(1, round(len(found) * until))]
-    described = {item.item_id: item for item in _items(items, refused)} if items else {}
-    for item in {i for event in found for i in items_of(event)}:
-        described.setdefault(item, CatalogueItem(item_id=item))
-    ordered = tuple(described[item] for item in sorted(described))
-    kept = _without_last(found, hold_back) if hold_back else found
+    held = _last(found, hold_back)
+    kept = found.take(~held)
+    met, made_up = _met(kept)
+    known = met | _met(found.take(held))[0]
     left_out = "".join([f"hold back {hold_back}" if hold_back else "", f"until {until}" if until < 1.0 else ""])
     return Log(
-        events=tuple(kept), items=ordered, digest=_digest(events, items, left_out=left_out), refused=dict(refused)
-    )
+        events=kept, items=_catalogue(known, _items(items, refused) if items else ()), refused=dict(refused),
+        digest=_digest(events, items, left_out=left_out), shoppers=len(np.unique(shoppers_of(kept))), met=met,
+        untimed=made_up,
+    )  # fmt: skip
 
 
-def _without_last(events: Sequence[AnyEvent], count: int) -> list[AnyEvent]:
-    left = Counter(event.user_id for event in events)
-    kept: list[AnyEvent] = []
+def _last(events: Sequence[AnyEvent], count: int) -> NDArray[np.bool_]:
+    """[n]: whether an event is one of its shopper's last ``count``."""
+    order = np.argsort(shoppers_of(events), kind="stable")
+    grouped = shoppers_of(events)[order]
+    later = np.searchsorted(grouped, grouped, "right") - np.arange(len(order)) - 1
+    held = np.zeros(len(events), np.bool_)
+    held[order] = later < count
+    return held
+
+
+def _met(events: Iterable[AnyEvent]) -> tuple[set[ItemId], bool]:
+    """Their items, and whether the time of any of them was made up: all that is asked of the whole log, read once."""
+    met, made_up = set[ItemId](), False
     for event in events:
-        left[event.user_id] -= 1
-        if left[event.user_id] >= count:
-            kept.append(event)
-    return kept
+        met.update(items_of(event))
+        made_up = made_up or untimed(event)
+    return met, made_up
+
+
+def _catalogue(known: Set[ItemId], described: Iterable[CatalogueItem]) -> tuple[CatalogueItem, ...]:
+    """The items that are described, and those that only occur, sorted by id."""
+    found = {item.item_id: item for item in described}
+    for item in known:
+        found.setdefault(item, CatalogueItem(item_id=item))
+    return tuple(found[item] for item in sorted(found))
 
 
 def _events(path: Path, refused: Counter[str]) -> Iterator[AnyEvent]:

@@ -14,6 +14,7 @@ from contracts.messages import CatalogueItem
 from contracts.pairs import Pair, history_items, history_text
 from contracts.profile import Position, Profile, apply
 from training.labelled import by_time
+from training.stored_events import stored
 
 SAID = 3  # of the words said of an item that has no text of its own
 LONGEST = 160  # characters of one of them
@@ -52,10 +53,10 @@ def without_repeats(events: Iterable[AnyEvent]) -> Iterator[AnyEvent]:
 
 def split_rated(events: Iterable[AnyEvent], items: Iterable[CatalogueItem]) -> RatedParts:
     """Every rating with its pair, split by time."""
-    kept = sorted(without_repeats(events), key=lambda event: event.time_ms)
-    ratings = [event for event in kept if isinstance(event, Review) and event.rating is not None]
-    learn, _, _ = by_time(ratings, [event.time_ms for event in ratings])
-    texts = Texts(items, learn[-1].time_ms if learn else 0)
+    kept = stored(without_repeats(events))
+    times = [event.time_ms for event in kept if isinstance(event, Review) and event.rating is not None]
+    learn, _, _ = by_time(times, times)
+    texts = Texts(items, learn[-1] if learn else 0)
     found = list(_rated(kept, texts))
     return RatedParts(*by_time(found, [each.time_ms for each in found]))
 

@@ -14,12 +14,15 @@ import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from contracts.events import AnyEvent, Impression, ItemId, Kind, UserId, items_of, kind_of
 from contracts.items import Floats
 from contracts.profile import Outcome, Position, Profile, apply
 from contracts.statistics import Increments, Statistics
 from training.lists import NO_HEAD, Decision, Examples, Lists, Question
 from training.outcomes import rating_of
+from training.stored_events import kinds_of
 
 #: Which head learns from which kind of event. A view counts as a click only where the set has no clicks.
 HEAD_OF = {Kind.CLICK: 0, Kind.CART_ADD: 1, Kind.PURCHASE: 2}
@@ -116,7 +119,7 @@ class Replay:
 
 def heads_of(events: Sequence[AnyEvent]) -> dict[Kind, int]:
     """Which kinds teach which head in this log: without clicks, the most plentiful other signal stands for them."""
-    kinds = {kind_of(event) for event in events}
+    kinds = set(np.unique(kinds_of(events)).tolist())
     heads = {kind: head for kind, head in HEAD_OF.items() if kind in kinds}
     if Kind.CLICK not in kinds:
         stands_in = next((kind for kind in CLICK_LIKE if kind in kinds), None)

@@ -10,11 +10,10 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
-from torch import Tensor
 
 from contracts.bundle import TrainingFacts
 from contracts.errors import Reason, Unacceptable
-from contracts.events import ItemId, items_of
+from contracts.events import ItemId
 from contracts.items import ItemTable, text_of
 from contracts.messages import CatalogueItem
 from contracts.protocol import Protocol
@@ -178,15 +177,9 @@ def _described(log: Log, plan: Plan, fitted: Fitted, made: Prepared) -> Checkpoi
     )  # fmt: skip
 
 
-def _met(log: Log) -> Tensor:
-    """[items]: 1 where anybody met the item. All that the others could have learned is that they are never right."""
-    met = {item for event in log.events for item in items_of(event)}
-    return torch.tensor([float(item.item_id in met) for item in log.items])
-
-
 def _write(out: Path, checkpoint: Checkpoint, fitted: Fitted, encoder: Path, log: Log) -> None:
     """Into a folder beside, then renamed: a killed training leaves no half checkpoint."""
-    met = _met(log)
+    met = torch.tensor([float(item.item_id in log.met) for item in log.items])  # what nobody met learned nothing
     weights = {f"ranker.{name}": value.contiguous() for name, value in fitted.ranker.state_dict().items()}
     weights["deltas"] = fitted.vectors.deltas.weight.detach()[:-1] * met[:, None]
     with replaced(out) as part:

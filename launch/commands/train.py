@@ -52,7 +52,8 @@ def train(
         daogou train events.jsonl.gz items.jsonl.gz --out checkpoint  then  daogou export checkpoint --out bundle
 
     With --topics the log is the shop's own clickstream, as far as Kafka keeps it; it lies in OUT.log until the
-    checkpoint is written, so that a training that was killed goes on with the same log.
+    checkpoint is written, so that a training that was killed goes on with the same log. Meanwhile the events lie in a
+    temporary file in TMPDIR, not in memory.
     """
     from launch.training_extra import required
 

@@ -1,0 +1,45 @@
+"""A log by shopper: what each did, in their order, read when it is asked for."""
+
+from collections.abc import Iterator, Sequence
+from typing import overload
+
+import numpy as np
+from msgspec.structs import replace
+from numpy.typing import NDArray
+
+from contracts.dialects.dataset import UNTIMED_MS, UNTIMED_STEP_MS
+from contracts.events import AnyEvent
+from training.stored_events import shoppers_of
+
+
+class Walk(Sequence[AnyEvent]):
+    """One shopper's events, times put aside: each is a step after the one before. ``places`` are theirs in the log."""
+
+    def __init__(self, events: Sequence[AnyEvent], places: NDArray[np.int64]) -> None:
+        self._events, self._places = events, places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, at: int) -> AnyEvent: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[AnyEvent]: ...
+    def __getitem__(self, at: int | slice) -> AnyEvent | Sequence[AnyEvent]:
+        numbers = range(len(self))[at]
+        return self._step(numbers) if isinstance(numbers, int) else [self._step(number) for number in numbers]
+
+    def __iter__(self) -> Iterator[AnyEvent]:
+        return map(self._step, range(len(self)))
+
+    def _step(self, number: int) -> AnyEvent:
+        return replace(self._events[int(self._places[number])], time_ms=UNTIMED_MS + number * UNTIMED_STEP_MS)
+
+
+def walks_of(events: Sequence[AnyEvent]) -> list[Walk]:
+    """All shoppers' walks, in the order in which they first came."""
+    shoppers = shoppers_of(events)
+    order = np.argsort(shoppers, kind="stable")
+    starts = np.unique(shoppers[order], return_index=True)[1]
+    parts = [part for part in np.split(order, starts[1:]) if len(part)]
+    return [Walk(events, part) for part in sorted(parts, key=lambda part: int(part[0]))]
