@@ -9,7 +9,7 @@ To those that teach of a fold a twentieth of the items is new: nothing was count
 training, items that nobody turned to yet, and knows what their words alone are worth beside what others have in counts.
 """
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence, Set
 from typing import NamedTuple
 
@@ -90,7 +90,7 @@ class CrossFit:
 
     def _questions(self, shopper: Shopper) -> list[Question]:
         """About the last events that a head learns from."""
-        found = [
+        found = (
             Question(
                 Decision(before, event.time_ms),
                 ItemId(items_of(event)[0]),
@@ -99,8 +99,8 @@ class CrossFit:
             )
             for before, event in folded(shopper.events)
             if before is not None and kind_of(event) in self._heads
-        ]
-        return found[-LAST if shopper.check else -self._last :]
+        )
+        return list(deque(found, maxlen=LAST if shopper.check else self._last))
 
 
 def folded(events: Sequence[AnyEvent]) -> Iterator[tuple[Profile | None, AnyEvent]]:

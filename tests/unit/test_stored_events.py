@@ -11,6 +11,7 @@ from tiny_shop import view
 
 from contracts.errors import EnvironmentRefused
 from training import stored_events
+from training.cross_fit import CrossFit
 from training.lists import Lists
 from training.log import Log, read_log
 from training.replay import Replay
@@ -18,7 +19,7 @@ from training.stored_events import StoredEvents, kinds_of, stored
 from training.train import table_of
 
 SHOPPERS, ITEMS = 10, 30
-FEW, MANY = 1_500, 12_000  # events; with fewer, profiles (100 events each) are not full yet
+FEW, MANY = 1_100, 8_800  # events; with fewer, profiles (100 events each) and blocks are not full yet
 #: Bytes of an event. 17 stay (where it is, how long, whose, which kind); sorting by time or shopper takes more such.
 STAYS, READING, THROUGH = 20, 80, 60
 
@@ -42,9 +43,11 @@ def write(path: Path, count: int) -> Path:
 
 
 def go_through(log: Log) -> None:
-    """What training does with the whole log, but that nobody is asked: examples go to disk."""
+    """What training does with the whole log, both ways, but that hardly anybody is asked: examples go to disk."""
     lists = Lists(table_of(log.items, np.eye(ITEMS, 4, dtype=np.float32)), 9, 10, 4, 0)
     for _ in Replay(lists, {}).run(log.events):
+        pass
+    for _ in CrossFit(lists, log.events, 0.5, 0, one_in=SHOPPERS).run():
         pass
 
 
