@@ -2,8 +2,7 @@
 
 import gzip
 import zlib
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from hashlib import file_digest, sha256
 from pathlib import Path
 
@@ -20,8 +19,15 @@ from training.permitted import are_permitted
 from training.stored_events import shoppers_of, stored
 
 
+class Refused(Struct):
+    """Rows of one reason: how many, and what was wrong with the first one, in words."""
+
+    rows: int
+    first: str
+
+
 class Log(Struct, frozen=True, kw_only=True):
-    """A whole log. ``refused`` counts the rows that are no events, by reason.
+    """A whole log. ``refused``: the rows that are no events or items, by reason.
 
     ``shoppers``: how many did something. ``met``: the items of all events. ``untimed``: some event has no time.
     """
@@ -29,7 +35,7 @@ class Log(Struct, frozen=True, kw_only=True):
     events: Sequence[AnyEvent]
     items: tuple[CatalogueItem, ...]
     digest: str
-    refused: dict[str, int]
+    refused: dict[str, Refused]
     shoppers: int
     met: Set[ItemId]
     untimed: bool
@@ -50,11 +56,11 @@ def read_log(events: Path, items: Path | None, hold_back: int = 0, until: float 
 
     Raises: Unreadable, where a file is missing or holds nothing; EnvironmentRefused, where the disk is full.
     """
-    refused: Counter[str] = Counter()
+    refused: dict[str, Refused] = {}
     found = stored(_events(events, refused))
     found = found.take(are_permitted(found))
     if not found:
-        raise Unreadable(Reason.EMPTY, f"{events} has no events (refused: {dict(refused) or 'none'})")
+        raise Unreadable(Reason.EMPTY, f"{events} has no events{_in_words(refused)}")
     found = found[: max(1, round(len(found) * until))]
     held = _last(found, hold_back)
     kept = found.take(~held)
@@ -62,7 +68,7 @@ def read_log(events: Path, items: Path | None, hold_back: int = 0, until: float 
     known = met | _met(found.take(held))[0]
     left_out = "".join([f"hold back {hold_back}" if hold_back else "", f"until {until}" if until < 1.0 else ""])
     return Log(
-        events=kept, items=_catalogue(known, _items(items, refused) if items else ()), refused=dict(refused),
+        events=kept, items=_catalogue(known, _items(items, refused) if items else ()), refused=refused,
         digest=_digest(events, items, left_out=left_out), shoppers=len(np.unique(shoppers_of(kept))), met=met,
         untimed=made_up,
     )  # fmt: skip
@@ -95,20 +101,30 @@ def _catalogue(known: Set[ItemId], described: Iterable[CatalogueItem]) -> tuple[
     return tuple(found[item] for item in sorted(found))
 
 
-def _events(path: Path, refused: Counter[str]) -> Iterator[AnyEvent]:
+def _in_words(refused: Mapping[str, Refused]) -> str:
+    counts = {reason: each.rows for reason, each in refused.items()}
+    first = next((f"; the first, {each.first}" for each in refused.values()), "")
+    return f" (refused: {counts or 'none'}){first}"
+
+
+def _count(refused: dict[str, Refused], reason: str, number: int, error: BadInput) -> None:
+    refused.setdefault(reason, Refused(0, f"line {number + 1}: {error}")).rows += 1
+
+
+def _events(path: Path, refused: dict[str, Refused]) -> Iterator[AnyEvent]:
     for number, row in enumerate(_lines(path)):
         try:
             yield row_to_event(row, number)
         except BadInput as error:
-            refused[error.reason.value] += 1
+            _count(refused, error.reason.value, number, error)
 
 
-def _items(path: Path, refused: Counter[str]) -> Iterator[CatalogueItem]:
-    for row in _lines(path):
+def _items(path: Path, refused: dict[str, Refused]) -> Iterator[CatalogueItem]:
+    for number, row in enumerate(_lines(path)):
         try:
             yield row_to_item(row)
         except BadInput as error:
-            refused[f"item {error.reason.value}"] += 1
+            _count(refused, f"item {error.reason.value}", number, error)
 
 
 def _lines(path: Path) -> Iterable[bytes]:

@@ -62,20 +62,23 @@ Finite = Annotated[float, Meta(ge=-1e12, le=1e12)]
 
 
 class EventRow(Struct, omit_defaults=True, kw_only=True):
-    """One line of an events file. ``value`` is the stars of a review, else the money for the whole row."""
+    """One line of an events file. ``value`` is the stars of a review, else the money for the whole row.
+
+    Null, '' and no column at all are the same.
+    """
 
     event_type: str | None = None
-    user_id: RowId = ""
-    item_id: RowId = ""
+    user_id: RowId | None = None
+    item_id: RowId | None = None
     timestamp: Finite | None = None
     value: Finite | None = None
     seq: Annotated[int, Meta(ge=0, le=100_000)] | None = None
     quantity: Annotated[int, Meta(ge=-1_000_000, le=1_000_000)] | None = None
     unit_price: Money | None = None
     order_id: Id | None = None
-    title: Annotated[str, Meta(max_length=5_000)] = ""
-    text: Annotated[str, Meta(max_length=14_000)] = ""
-    query: Query = ""
+    title: Annotated[str, Meta(max_length=5_000)] | None = None
+    text: Annotated[str, Meta(max_length=14_000)] | None = None
+    query: Query | None = None
     items: Items = ()
     lines: Lines = ()
     event_id: Id | None = None
@@ -97,17 +100,17 @@ Maker = Callable[[EventRow, Head], AnyEvent]
 
 
 class ItemRow(Struct, omit_defaults=True, kw_only=True):
-    """One line of an items file."""
+    """One line of an items file. Null, '' and no column at all are the same."""
 
     item_id: str
-    title: str = ""
-    category: str | tuple[str, ...] = ""
-    brand: str = ""
-    description: str = ""
+    title: str | None = None
+    category: str | tuple[str, ...] | None = None
+    brand: str | None = None
+    description: str | None = None
     price: float | None = None
     stock: int | None = None
     group: str | None = None
-    attributes: tuple[str | int, ...] = ()
+    attributes: str | tuple[str | int, ...] | None = None
     added_ms: int | None = None
 
 
@@ -136,10 +139,12 @@ def row_to_event(row: bytes, number: int) -> AnyEvent:
 def row_to_item(row: bytes) -> CatalogueItem:
     """One line of an items file, or a canonical item, as a catalogue item. Raises: Unreadable."""
     read = read_row(_item_row, row)
-    category = tuple(read.category.split(LEVELS)) if isinstance(read.category, str) else read.category
-    fields = msgspec.structs.asdict(read) | {
+    category = tuple(read.category.split(LEVELS)) if isinstance(read.category, str) else read.category or ()
+    attributes = (read.attributes,) if isinstance(read.attributes, str) else read.attributes or ()
+    said = {name: value for name, value in msgspec.structs.asdict(read).items() if value is not None}
+    fields = said | {
         "category": tuple(level.strip() for level in category if level.strip()),
-        "attributes": attributes_of(read.attributes),
+        "attributes": attributes_of(attribute for attribute in attributes if attribute != ""),
     }
     try:
         return msgspec.convert(fields, CatalogueItem)
@@ -183,7 +188,7 @@ def _head(read: EventRow, row: bytes, number: int) -> Head:
     else:
         prefix, time_ms = "", round(read.timestamp * 1000)
     event_id = read.event_id or prefix + _digest(row, number)
-    return {"event_id": event_id, "user_id": read.user_id, "time_ms": time_ms, "session_id": read.session_id}
+    return {"event_id": event_id, "user_id": read.user_id or "", "time_ms": time_ms, "session_id": read.session_id}
 
 
 def _made_up_ms(read: EventRow, number: int) -> int:
@@ -201,7 +206,7 @@ def _impression(read: EventRow, head: Head) -> AnyEvent:
 
 
 def _search(read: EventRow, head: Head) -> AnyEvent:
-    return Search(query=read.query, **head)
+    return Search(query=read.query or "", **head)
 
 
 def _about(make: type[Click | View | CartRemove | Wishlist | Hide]) -> Maker:
