@@ -16,7 +16,7 @@ from launch.log_snapshot import EVENTS, ITEMS, save_log
 from launch.one_thread import one_thread
 from training.compute import chosen_device
 from training.config import PRESETS, Plan, told
-from training.encoder import quiet
+from training.encoder import quiet, width_of
 from training.log import Log, read_log
 from training.memory import available_memory, check_memory, needs
 from training.train import train
@@ -55,7 +55,9 @@ def run_training(asked: Asked, settings: Settings | None = None) -> None:
     log = _log(asked, saved)
     plan = _plan(asked, log)
     if not asked.any_memory:
-        check_memory(needs(log, plan, plan.encoder.dim), available_memory())
+        check_memory(
+            needs(log, plan, width_of(asked.encoder) if asked.encoder else plan.encoder.dim), available_memory()
+        )
     with bar() as (say, step):
         checkpoint = train(log, asked.out, plan, say, asked.encoder, BLEND, step)
     if saved is not None:
@@ -77,8 +79,8 @@ def _from_topics(folder: Path, settings: Settings) -> Path:
 def _log(asked: Asked, saved: Path | None) -> Log:
     events, items = (saved / EVENTS, saved / ITEMS) if saved else (asked.events or Path(), asked.items)
     log = read_log(events, items, asked.hold_back, asked.until)
-    for reason, count in log.refused.items():
-        typer.echo(f"refused {count:,} rows: {reason}")
+    for reason, refused in log.refused.items():
+        typer.echo(f"refused {refused.rows:,} rows: {reason}; the first, {refused.first}")
     return log
 
 

@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from transformers import AutoModel, BertConfig, BertForMaskedLM, PreTrainedModel
+from transformers import AutoConfig, AutoModel, BertConfig, BertForMaskedLM, PreTrainedModel
 from transformers.utils import logging
 
 from contracts.errors import Reason, Unacceptable, Unreadable
@@ -69,6 +69,9 @@ def pretrain(
     worded = [item for item in items if text_of(item)]
     tokenizer = train_tokenizer(_texts(worded), size.vocabulary, size.max_tokens)
     model = new_model(tokenizer, size, device)
+    if not worded:
+        say("no item has text: what is learned is of ids and counts alone")
+        return TextEncoder(model.bert).eval(), tokenizer
     some = drawn(worded, size.most_texts, seed)
     texts = _texts(some)
     learn_words(model, tokenizer, texts, size.epochs(size.masked_epochs, len(texts)), seed, say)
@@ -140,6 +143,17 @@ def load_transformer(folder: Path) -> PreTrainedModel:
             f"{folder}: the weights lack {len(missing)} tensors that config.json asks for, {missing[0]} the first",
         )
     return model  # type: ignore[no-any-return]
+
+
+def width_of(folder: Path) -> int:
+    """How long a folder's vectors are, without loading its weights. Raises: Unreadable, Unacceptable."""
+    _check_model_folder(folder)
+    try:
+        return int(AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False).hidden_size)
+    except (OSError, ValueError, AttributeError) as error:
+        raise Unreadable(
+            Reason.INVALID_FIELD, f"{folder}/config.json says no hidden_size of a BERT: {error}"
+        ) from error
 
 
 def _check_model_folder(folder: Path) -> None:

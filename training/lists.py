@@ -4,8 +4,8 @@ The arrays are made by the very functions that serve.
 """
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -15,9 +15,11 @@ from contracts.items import NO_ROW, Bools, Floats, ItemTable, Rows, first_seen
 from contracts.postings import ANCHORS, Postings
 from contracts.profile import Profile
 from contracts.statistics import Statistics, kernel, sequence_rows, strongest_rows
+from training.memory import CELLS
 
 ENTROPY = 0x9E3779B9
 NO_HEAD = -1
+Asked = TypeVar("Asked", Rows, Floats)
 DEPTH = 100  # of the sources that find most: as deep as the engine asks them
 
 
@@ -137,12 +139,19 @@ class Lists:
         return strongest_rows(keys, scores, len(recent), len(self.table), DEPTH)
 
     def _alike(self, recent: Rows) -> Rows:
-        return self._highest(self._postings.scores(recent[:, :ANCHORS], kernel(ANCHORS).astype(np.float32)), DEPTH)
+        weights = kernel(ANCHORS).astype(np.float32)
+        return self._best(recent[:, :ANCHORS], lambda some: self._postings.scores(some, weights), DEPTH)
 
     def _similar(self, recent: Rows) -> Rows:
         text = self.table.vectors[:, : self._text_dim]
         taste = np.einsum("blt,l->bt", gather(text, recent), kernel(recent.shape[1]).astype(np.float32))
-        return self._highest(taste @ text.T, self._negatives // 4)
+        return self._best(taste, lambda some: some @ text.T, self._negatives // 4)
+
+    def _best(self, asked: Asked, scores: Callable[[Asked], Floats], count: int) -> Rows:
+        """The best items of each row of ``asked``, so few rows at once that memory does not grow with the catalogue."""
+        size = max(1, CELLS // max(1, len(self.table)))
+        parts = (asked[at : at + size] for at in range(0, len(asked), size))
+        return np.concatenate([self._highest(scores(part), count) for part in parts])
 
     def _highest(self, scores: Floats, count: int) -> Rows:
         """The best items of ``scores`` [B, rows]; -1 for those that have nothing in common with the shopper."""

@@ -18,7 +18,8 @@ ITEM = 2_000  # an item's words, terms, counts and its object
 SHOPPER, EVENT = 1_500, 100  # a profile; an event of it, as long as it is remembered. The log itself is on disk
 PAIR, PAIRS = 100, 7  # two items that go together, in the counts; so many of them one event is the first to show
 JUDGED = 256  # examples that are judged at once,
-CELLS = 1 << 24  # and of them x items so many that are compared at once
+CELLS = 1 << 24  # and of them x items so many that are scored and compared at once,
+CELL = 20  # in so many bytes each: the score, what it is sorted by, its place
 COPIES = 4  # of the texts' vectors: the encoder's, the table's two, the one that is trained with
 STATES = (
     7  # of what is trained: itself, its gradient, two moments, the best, what is saved, what all items are put into
@@ -47,7 +48,7 @@ def needs(log: Log, plan: Plan, text_dim: int) -> tuple[Need, ...]:
         Need("the program", BASE),
         Need(f"{items:,} items", items * (ITEM + FLOAT * (COPIES * text_dim + STATES * delta))),
         Need(f"{len(log.events):,} events of {log.shoppers:,} shoppers", profiles + counts),
-        Need("judging against all items", min(JUDGED * items, max(CELLS, items)) * FLOAT * 3),
+        Need("scoring all items", min(JUDGED * items, max(CELLS, items)) * CELL),
     )
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from contracts.dialects.dataset import untimed
 from contracts.events import AnyEvent, Review
 from contracts.features import OUTCOME_HEADS
+from training.stored_events import shoppers_of
 
 MOST_STARS = 5.0
 VISIT_GAP_MS = 1_800_000  # a visit is over after half an hour of silence, as web analytics has it
@@ -31,15 +32,10 @@ def return_visits(events: Sequence[AnyEvent]) -> Floats:
 
     NaN in the log's last week, and where there are no times: nobody knows yet. ``events`` stand in the order of time.
     """
-    numbers: dict[str, int] = {}
-    users, times = np.zeros(len(events), np.int64), np.zeros(len(events), np.int64)
-    timeless = False
-    for at, event in enumerate(events):
-        users[at], times[at] = numbers.setdefault(event.user_id, len(numbers)), event.time_ms
-        timeless = timeless or untimed(event)
-    if timeless or not len(times):
-        return np.full(len(times), np.nan, np.float32)
-    return _came_back(users, times)
+    if not events or any(map(untimed, events)):
+        return np.full(len(events), np.nan, np.float32)
+    times = np.fromiter((event.time_ms for event in events), np.int64, len(events))
+    return _came_back(shoppers_of(events).astype(np.int64), times)
 
 
 def _came_back(users: NDArray[np.int64], times: NDArray[np.int64]) -> Floats:

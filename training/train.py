@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
+from torch import Tensor
 
 from contracts.bundle import TrainingFacts
 from contracts.errors import Reason, Unacceptable

@@ -5,17 +5,23 @@ import gzip
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from msgspec.structs import replace
 
-from contracts.errors import EnvironmentRefused, Unreadable
+from contracts.dialects.dataset import row_to_event, row_to_item
+from contracts.errors import EnvironmentRefused, Unacceptable, Unreadable
+from contracts.messages import CatalogueItem
 from contracts.whole_folder import replaced
 from launch import cli
 from launch.cli import run
+from training import lists
 from training.config import PRESETS
-from training.encoder import load_encoder
+from training.encoder import load_encoder, width_of
 from training.log import Log, read_log
-from training.memory import FLOAT, JUDGED, Need, available_memory, check_memory, needs
-from training.replay import heads_of, teaches
+from training.memory import CELL, JUDGED, Need, available_memory, check_memory, needs
+from training.replay import Replay, heads_of, teaches
+from training.train import table_of
 
 START = 1_700_000_000
 OLD = "old"
@@ -78,12 +84,65 @@ def test_a_folder_a_cut_file_and_no_json_are_named(tmp_path: Path) -> None:
         log_of(tmp_path, b"user_id,item_id\nu,i\n")
 
 
+def test_the_first_row_of_each_reason_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is wrong can then be mended: a reason alone names neither the line nor the column."""
+    strange = b'{"user_id": "u", "item_id": "i", "event_type": "liked", "timestamp": 1}'
+    timed = b'{"user_id": "u", "item_id": "i", "event_type": "click", "timestamp": "2020-01-01"}'
+    good = rows(("click",))
+    log = log_of(tmp_path, b"\n".join([good, strange, strange, timed]))
+    assert [(reason, each.rows) for reason, each in log.refused.items()] == [("unknown_type", 2), ("invalid_field", 1)]
+    assert log.refused["unknown_type"].first.startswith("line 13: event_type 'liked'; known are impression, search")
+    assert "timestamp" in log.refused["invalid_field"].first
+    with pytest.raises(Unreadable, match=r"\(refused: {'unknown_type': 1}\); the first, line 1: event_type 'liked'"):
+        log_of(tmp_path, strange)
+    log_of(tmp_path, b"\n".join([good, strange]))
+    run(["train", str(tmp_path / "events.jsonl"), "--preset", "base", "--encoder", "nowhere"])
+    assert "refused 1 rows: unknown_type; the first, line 13: event_type 'liked'" in capsys.readouterr().out
+
+
+def test_null_is_nothing_said(tmp_path: Path) -> None:
+    """As the data sets have it: '' or null where the source has none."""
+    nothing = {"title": None, "category": None, "brand": None, "description": None, "price": None, "attributes": None}
+    item = json.dumps({"item_id": "i0", **nothing}).encode()
+    assert row_to_item(item) == CatalogueItem(item_id="i0")
+    assert row_to_item(b'{"item_id": "i0", "attributes": "steel"}').attributes == ("steel",)
+    row = {"user_id": "u", "item_id": None, "event_type": "search", "timestamp": 1, "query": None, "text": None}
+    assert row_to_event(json.dumps(row).encode(), 0) == replace(
+        row_to_event(b'{"user_id": "u", "event_type": "search", "timestamp": 1}', 0),
+        event_id=row_to_event(json.dumps(row).encode(), 0).event_id,
+    )
+    with pytest.raises(Unacceptable, match="nobody's event"):
+        row_to_event(json.dumps({**row, "user_id": None}).encode(), 0)
+
+
+def test_memory_is_foreseen_for_the_encoder_that_is_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log_of(tmp_path, rows(("click",)))
+    assert run(["train", str(tmp_path / "events.jsonl"), "--encoder", str(tmp_path)]) == 1
+    assert "has no config.json" in capsys.readouterr().err
+    (tmp_path / "tokenizer.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    (tmp_path / "config.json").write_text('{"model_type": "bert", "hidden_size": 768}')
+    assert width_of(tmp_path) == 768
+
+
+def test_many_items_are_scored_a_few_shoppers_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same examples, however few: so memory does not grow with the catalogue."""
+    log = log_of(tmp_path, rows(("click",), shoppers=9))
+    text = np.random.default_rng(0).normal(size=(len(log.items), 4)).astype(np.float32)
+    found = []
+    for cells in (1 << 24, 1):
+        monkeypatch.setattr(lists, "CELLS", cells)
+        made = lists.Lists(table_of(log.items, text), 7, 10, 4, 0)
+        found.append([batch.candidates for batch in Replay(made, heads_of(log.events)).run(log.events)])
+    assert all(np.array_equal(one, two) for one, two in zip(*found, strict=True))
+
+
 def test_memory_is_foreseen(tmp_path: Path) -> None:
     small = log_of(tmp_path, rows(("click",)))
     needed = needs(small, PRESETS["base"], 96)
     check_memory(needed, sum(need.size for need in needed))
     check_memory(needed, None)
-    assert needed[-1].size == JUDGED * len(small.items) * FLOAT * 3, "of a small catalogue little is compared at once"
+    assert needed[-1].size == JUDGED * len(small.items) * CELL, "of a small catalogue little is compared at once"
     with pytest.raises(
         EnvironmentRefused, match=r"needs about 5\.0 GB of memory and 1\.0 GB are free \(items 5\.0 GB\)"
     ):
