@@ -15,6 +15,7 @@ from contracts.ngrams import NGRAM_INPUTS, ngrams
 from contracts.pairs import Pair, inputs_of
 from contracts.settings import ModelSettings
 from inference.encoder import INPUTS, padded
+from inference.padding import shapes
 from inference.session import Model
 
 BATCH = 32
@@ -45,7 +46,14 @@ class Head:
         self._tokenizer = Tokenizer.from_str(bundle.read(TOKENIZER).decode())
         self._tokenizer.enable_truncation(manifest.max_tokens)
         self._tokenizer.no_padding()
+        self._most = {"texts": BATCH, "tokens": manifest.max_tokens}
         self.outputs, self.bundle, self.provider = manifest.heads, bundle, self._model.provider
+
+    def warm(self) -> None:
+        """A first text; where shapes are few, one of each. Raises: ModelUnavailable."""
+        self.scores([Pair("warm")])
+        for sizes in shapes(self._most) if self._model.bound else ():
+            self.scores([Pair("a " * (sizes["tokens"] - 2))] * sizes["texts"])  # a text begins and ends with a token
 
     def scores(self, pairs: Sequence[Pair]) -> Floats:
         """[n, outputs]: logits of the classes, or the number. Raises: ModelUnavailable."""

@@ -57,11 +57,20 @@ def load(
     encoder = Encoder(bundle, model, device)
     _warm(bundle, encoder, retriever, ranker, settings.candidates)
     limit = bundle.manifest.history_limit
-    other = CrossEncoder(open_bundle(model.cross_encoder), model) if model.cross_encoder else None
+    other = _cross_encoder(open_bundle(model.cross_encoder), model, device) if model.cross_encoder else None
     scorer = lambda own: other or Ranker(ranker, own, bundle.manifest)  # noqa: E731
     models = Models(Retrieval(retriever, limit), scorer, bundle.manifest.light)
     pipelines = build(surfaces or load_surfaces(), settings, models)
     return Serving(bundle, encoder, pipelines, ranker.provider, other.digest if other else None)
+
+
+def _cross_encoder(bundle: Bundle, model: ModelSettings, device: str | None) -> CrossEncoder:
+    scorer = CrossEncoder(bundle, model, device)
+    try:
+        scorer.warm()
+    except ModelUnavailable as error:
+        raise BundleRefused(f"{bundle.folder}: the model says nothing: {error}") from error
+    return scorer
 
 
 def _warm(bundle: Bundle, encoder: Encoder, retriever: Model, ranker: Model, candidates: int) -> None:

@@ -8,8 +8,10 @@ import typer
 from msgspec import Struct
 from msgspec.structs import replace
 
+from contracts.errors import Reason, Unacceptable
 from contracts.protocol import Protocol
 from contracts.settings import Settings
+from export.folders import MODULES, described
 from inference.scorers.fallback import BLEND
 from launch.bar import bar
 from launch.log_snapshot import EVENTS, ITEMS, save_log
@@ -53,16 +55,28 @@ def run_training(asked: Asked, settings: Settings | None = None) -> None:
     one_thread()
     saved = _from_topics(asked.out.with_name(f"{asked.out.name}.log"), settings) if settings else None
     log = _log(asked, saved)
-    plan = _plan(asked, log)
+    plan, encoder = _plan(asked, log), transformer_of(asked.encoder) if asked.encoder else None
     if not asked.any_memory:
-        check_memory(
-            needs(log, plan, width_of(asked.encoder) if asked.encoder else plan.encoder.dim), available_memory()
-        )
+        check_memory(needs(log, plan, width_of(encoder) if encoder else plan.encoder.dim), available_memory())
     with bar() as (say, step):
-        checkpoint = train(log, asked.out, plan, say, asked.encoder, BLEND, step)
+        checkpoint = train(log, asked.out, plan, say, encoder, BLEND, step)
     if saved is not None:
         rmtree(saved)
     typer.echo(told(asked.out, checkpoint.facts.metrics))
+
+
+def transformer_of(folder: Path) -> Path:
+    """The transformer in a folder of Hugging Face's or sentence-transformers' form.
+
+    Raises: Unreadable; Unacceptable, where its vectors are not the mean of its states, which is what is trained with.
+    """
+    if not (folder / MODULES).is_file():
+        return folder
+    found = described(folder)
+    if found.pooling != "mean":
+        said = f"{folder} makes vectors by {found.pooling}; training reads the mean of a transformer's states"
+        raise Unacceptable(Reason.NOT_APPLICABLE, f"{said}: give an encoder that is pooled so")
+    return found.transformer
 
 
 def _from_topics(folder: Path, settings: Settings) -> Path:

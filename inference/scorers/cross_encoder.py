@@ -31,14 +31,18 @@ class CrossEncoder:
 
     name = "cross_encoder"
 
-    def __init__(self, bundle: Bundle, settings: ModelSettings) -> None:
+    def __init__(self, bundle: Bundle, settings: ModelSettings, device: str | None = None) -> None:
         if bundle.manifest.kind != "regressor":
             raise BundleRefused(f"{bundle.folder} is of kind {bundle.manifest.kind!r}: a cross-encoder is a regressor")
-        self._head, biases = Head(bundle, settings), biases_of(bundle)
+        self._head, biases = Head(bundle, settings, device), biases_of(bundle)
         if not biases.low < biases.high:
             raise BundleRefused(f"{bundle.folder}: a scale from {biases.low} to {biases.high}")
         self._biases, self._table = biases, BiasTable(biases)
         self.digest = bundle.digest
+
+    def warm(self) -> None:
+        """So that the first slate does not pay for the first forward. Raises: ModelUnavailable."""
+        self._head.warm()
 
     def score(self, view: View, rows: Rows, features: Floats) -> Scores:
         """See ``Scorer``. Raises: ModelUnavailable."""

@@ -19,6 +19,7 @@ from export.folders import described
 from inference.encoder import Encoder
 from inference.serving import load
 from launch.cli import run
+from launch.training_run import transformer_of
 from training.wordpiece import train_tokenizer
 
 TEXTS = ["red wool coat", "a", "red wool coat with a very long description " * 20, "红色连衣裙，夏季新款", ""]
@@ -175,3 +176,12 @@ def test_weights_that_lack_a_layer_are_refused(tmp_path: Path) -> None:
     write(folder / "config.json", {**config, "num_hidden_layers": 3})
     with pytest.raises(Unacceptable, match=r"the weights lack \d+ tensors"):
         export_encoder(folder, tmp_path / "out", "wrong")
+
+
+def test_training_takes_the_transformer_of_a_pipeline_that_is_pooled_as_it_pools(tmp_path: Path) -> None:
+    mean = pipeline_folder(tmp_path / "mean", {"pooling_mode_mean_tokens": True})
+    assert transformer_of(mean) == mean
+    assert transformer_of(model_folder(tmp_path / "plain")) == tmp_path / "plain"
+    first = pipeline_folder(tmp_path / "cls", {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False})
+    with pytest.raises(Unacceptable, match="makes vectors by cls; training reads the mean"):
+        transformer_of(first)

@@ -115,6 +115,16 @@ def test_the_cross_encoder_makes_slates(tmp_path: Path, made: Bundle) -> None:
         assert all(0 <= shown.score <= 1 for shown in each.items)
 
 
+def test_bound_it_is_warmed_in_all_shapes_and_scores_the_same(made: Bundle) -> None:
+    """As on a GPU, with the CPU as the device: no shopper's slate is the first of its shape."""
+    plain, bound = (Head(made, ModelSettings(), device) for device in (None, "cpu"))
+    bound.warm()
+    met = bound._model.bound.kept_shapes
+    texts = [Pair("gold ring", "tin ring " * words) for words in (0, 1, 40)] * 3
+    np.testing.assert_allclose(bound.scores(texts), plain.scores(texts), atol=1e-5)
+    assert bound._model.bound.kept_shapes == met > 0
+
+
 def test_another_scorer_is_another_recommendation(tmp_path: Path, made: Bundle) -> None:
     engine = engine_of(tmp_path, made)
     plain_engine = Engine(tiny_bundle(tmp_path / "b"), EngineSettings(), ModelSettings())
