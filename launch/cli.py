@@ -79,6 +79,10 @@ class _Forward(click.Command):
         super().__init__(name, help=entry.help, add_help_option=False)
         self._entry = entry
 
+    def get_short_help_str(self, limit: int = 0) -> str:
+        """All of its line, however narrow the terminal: it goes on below."""
+        return self._entry.help
+
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:

@@ -7,7 +7,11 @@ import typer
 
 from launch.options import Json, print_json
 
-app = typer.Typer(help="Bundles: immutable model folders with the proof that they are right.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False,
+    help="Bundles: immutable model folders with the proof that they are right.",
+    no_args_is_help=True,
+)
 
 Folder = Annotated[Path | None, typer.Argument(help="The bundle; default: the one that the settings name.")]
 

@@ -10,7 +10,9 @@ from launch.options import Broker, Json, settings_for
 if TYPE_CHECKING:
     from contracts.messages import CatalogueItem
 
-app = typer.Typer(no_args_is_help=True, help="Put items into the catalogue, take them out, list them.")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Put items into the catalogue, take them out, list them."
+)
 
 
 @app.command("import")

@@ -7,7 +7,9 @@ import typer
 from launch.options import Broker, Json, print_json, settings_for
 
 app = typer.Typer(
-    help="What could not be processed: key, value and headers as they came, and why.", no_args_is_help=True
+    add_completion=False,
+    help="What could not be processed: key, value and headers as they came, and why.",
+    no_args_is_help=True,
 )
 
 Limit = Annotated[int, typer.Option(min=1, help="Most letters to read, the newest.")]

@@ -7,7 +7,7 @@ import typer
 
 from launch.options import Json
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 PROTOCOLS = ("cold", "time-split", "leave-one-out", "replay")
 

@@ -10,7 +10,7 @@ from contracts.precision import Precision
 if TYPE_CHECKING:
     from contracts.bundle import Bundle
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

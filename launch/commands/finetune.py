@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from contracts.bundle import Bundle
     from launch.finetuning import Order
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 class Wanted(Enum):

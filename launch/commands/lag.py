@@ -4,7 +4,7 @@ import typer
 
 from launch.options import Broker, Json, print_json, settings_for
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -7,7 +7,7 @@ import typer
 
 from launch.options import Device
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from contracts.settings import Settings
     from streams.shoppers import Found
 
-app = typer.Typer(help="What is known of one shopper: show it, or forget it.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, help="What is known of one shopper: show it, or forget it.", no_args_is_help=True
+)
 
 User = Annotated[str, typer.Argument(help="The user id, as it is in the events.")]
 

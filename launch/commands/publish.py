@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from contracts.settings import KafkaSettings
     from launch.publish import Published, Publisher, Speed
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

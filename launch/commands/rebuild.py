@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from contracts.settings import Settings
     from streams.rebuild import Rebuilt
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from contracts.settings import Settings
     from launch.slates import Items
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from contracts.rules_api import DryRun
 
 app = typer.Typer(
+    add_completion=False,
     no_args_is_help=True,
     help="Boost, bury, pin or hide items by an expression over their fields (docs/rules.md): try, save, list, delete.",
 )

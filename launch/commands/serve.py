@@ -6,7 +6,7 @@ import typer
 
 from launch.options import Broker, RedisUrl, settings_for
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

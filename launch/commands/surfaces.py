@@ -10,7 +10,7 @@ from launch.options import Json, print_json
 if TYPE_CHECKING:
     from contracts.surfaces import Stage, Surface
 
-app = typer.Typer(invoke_without_command=True, no_args_is_help=False)
+app = typer.Typer(add_completion=False, invoke_without_command=True, no_args_is_help=False)
 
 
 @app.callback()

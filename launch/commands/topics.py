@@ -4,7 +4,7 @@ import typer
 
 from launch.options import Broker, Json, print_json, settings_for
 
-app = typer.Typer(help="The topics of contracts/topics.py in Kafka.", no_args_is_help=True)
+app = typer.Typer(add_completion=False, help="The topics of contracts/topics.py in Kafka.", no_args_is_help=True)
 
 
 @app.command()

@@ -8,7 +8,7 @@ import typer
 from contracts.protocol import Protocol
 from launch.options import Broker, Device, settings_for
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

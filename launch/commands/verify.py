@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from contracts.settings import Settings
     from streams.verify_report import Report
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

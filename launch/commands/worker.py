@@ -9,7 +9,7 @@ from launch.options import Broker, RedisUrl, settings_for
 if TYPE_CHECKING:
     from contracts.settings import Settings
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()
