@@ -28,7 +28,8 @@ def sources(folder: Path, bundle: Bundle | None, step: Step) -> dict[str, Ranks]
     log = read(folder)
     split, surfaces = leave_one_out(log), lesser(load_surfaces())
     some = np.random.default_rng(0).permutation(len(split.pasts))[:TUNING_SHOPPERS]
-    served = Served(log, split.pasts, bundle, load_settings().engine, step, surfaces=surfaces)
+    pasts, settings = [visits[:-1] for visits in split.learned], load_settings().engine
+    served = Served(log, pasts, bundle, settings, step, surfaces=surfaces)
     targets, asked = split.validation[some], some.tolist()
     return {
         name: ranks_in(served.lists(LIST, asked, name), targets, len(log.items)) for name in surfaces.names

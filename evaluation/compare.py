@@ -127,7 +127,7 @@ def served(bundle: Bundle | None, step: Step, settings: EngineSettings | None = 
 
     def row(log: Log, task: Task, _seed: int) -> Answered:
         new = task.cold if told else None
-        engine, items = Served(log, task.pasts, bundle, settings, step, new), len(log.items)
+        engine, items = Served(log, task.learned, bundle, settings, step, new), len(log.items)
         lists = engine.lists(LIST if task.cold is None else SERVED_LIST, task.asked.tolist())
         ranks = ranks_in(lists[:, :LIST], task.targets, items)
         cold = None if task.cold is None else ranks_in(_only(lists, task.cold), task.targets, items)

@@ -2,21 +2,33 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-import msgspec
 import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from contracts.bundle import Bundle
-from contracts.dialects.dataset import UNTIMED_MS, UNTIMED_STEP_MS, EventRow, attributes_of, row_to_event
-from contracts.events import AnyEvent, EventId, ItemId, UserId
-from contracts.messages import CatalogueItem, Trigger
+from contracts.dialects.dataset import UNTIMED_MS, UNTIMED_STEP_MS
+from contracts.events import (
+    AnyEvent,
+    CartAdd,
+    Click,
+    EventId,
+    ItemId,
+    Kind,
+    Line,
+    Purchase,
+    Review,
+    UserId,
+    View,
+    Wishlist,
+)
+from contracts.messages import Trigger
 from contracts.profile import Position, Profile, apply
 from contracts.settings import EngineSettings, ModelSettings
 from contracts.statistics import Increments
 from contracts.surfaces import HOME, Surfaces
 from evaluation.metrics import Ranks
-from evaluation.sequences import ItemRow, Log
+from evaluation.sequences import Log, Visits
 from inference.ask import Ask
 from inference.engine import Engine
 
@@ -24,12 +36,16 @@ BATCH = 64
 EMBED_AT_ONCE = 512
 NOWHERE = -1
 
-Past = NDArray[np.int32]
+#: The events about one item by which a shopper turns to it; an order is made of lines.
+ABOUT_ONE: dict[Kind, type[Click | View | CartAdd | Wishlist | Review]] = {
+    Kind.CLICK: Click, Kind.VIEW: View, Kind.CART_ADD: CartAdd, Kind.WISHLIST: Wishlist, Kind.REVIEW: Review,
+}  # fmt: skip
+
 Step = Callable[[str, int, int], None]
 
 
 class Served:
-    """``inference/engine.py`` over a set, having learned the pasts as a worker does. ``bundle`` None: no model.
+    """``inference/engine.py`` over a set, having learned ``pasts`` as a worker does. ``bundle`` None: no model.
 
     ``new`` [items]: which the catalogue says were added today, as a shop would; None: it says of none.
     ``surfaces`` None: the shipped ones.
@@ -38,7 +54,7 @@ class Served:
     def __init__(
         self,
         log: Log,
-        pasts: Sequence[Past],
+        pasts: Sequence[Visits],
         bundle: Bundle | None = None,
         settings: EngineSettings | None = None,
         step: Step = lambda what, done, of: None,
@@ -47,12 +63,12 @@ class Served:
     ) -> None:
         told = "" if new is None else ", told what is new"
         self.name = (f"daogou, bundle {bundle.manifest.name}" if bundle else "daogou, no model") + told
-        self._ids, self._type, self._step = log.items, log.event_type, step
+        self._ids, self._step = log.items, step
         self._number = {ItemId(item): number for number, item in enumerate(log.items)}
         self._engine = Engine(bundle, settings or EngineSettings(), ModelSettings(), surfaces=surfaces)
         fresh = np.zeros(len(log.items), bool) if new is None else new
-        for item, row, is_new in zip(log.items, log.rows, fresh.tolist(), strict=True):
-            self._engine.upsert(replace(_item(item, row), added_ms=UNTIMED_MS if is_new else None))
+        for row, is_new in zip(log.rows, fresh.tolist(), strict=True):  # stock and dates are of another day
+            self._engine.upsert(replace(row, stock=None, added_ms=UNTIMED_MS if is_new else None))
         self._embed()
         self._pasts = pasts
         self._profiles = [self._learned(number, past) for number, past in enumerate(pasts)]
@@ -64,7 +80,7 @@ class Served:
             for embedding in self._engine.embed(waiting[start : start + EMBED_AT_ONCE]):
                 self._engine.set_embedding(embedding)
 
-    def _learned(self, number: int, past: Past) -> Profile:
+    def _learned(self, number: int, past: Visits) -> Profile:
         """A shopper's profile, once the engine has learned what the past teaches."""
         increments = Increments(self._engine.statistics.decay)
         profile: Profile | None = None
@@ -75,11 +91,12 @@ class Served:
         self._step("shoppers learned", number + 1, len(self._pasts))
         return profile or Profile(_user(number))
 
-    def _events(self, number: int, past: Past) -> Iterator[tuple[Position, AnyEvent]]:
-        """A shopper's past as the events that training reads, with times made up from their order."""
-        for place, item in enumerate(past.tolist()):
-            row = EventRow(event_type=self._type, user_id=_user(number), item_id=self._ids[item], seq=place)
-            yield Position("", 0, place), row_to_event(msgspec.json.encode(row), place)
+    def _events(self, number: int, past: Visits) -> Iterator[tuple[Position, AnyEvent]]:
+        """A shopper's past as events, each of its own type, with times made up from the order of the visits."""
+        done = ((place, visit.item, kind) for place, visit in enumerate(past) for kind in visit.kinds)
+        for offset, (place, item, kind) in enumerate(done):
+            event_id, time_ms = f"{number}-{offset}", UNTIMED_MS + place * UNTIMED_STEP_MS
+            yield Position("", 0, offset), _event(kind, self._ids[item], event_id, _user(number), time_ms)
 
     def lists(self, size: int, asked: Sequence[int], surface: str = HOME) -> NDArray[np.int32]:
         """[asked, size]: the items of each shopper's slate, best first, -1 where there are no more. Seen ones are out.
@@ -92,7 +109,7 @@ class Served:
             some = asked[start : start + BATCH]
             slates = self._engine.recommend([self._ask(shopper, size, surface) for shopper in some])
             for place, (shopper, slate) in enumerate(zip(some, slates, strict=True), start):
-                seen = set(self._pasts[shopper].tolist())
+                seen = {visit.item for visit in self._pasts[shopper]}
                 fresh = [n for n in (self._number[ItemId(each.item_id)] for each in slate.items) if n not in seen]
                 found[place, : len(fresh[:size])] = fresh[:size]
         return found
@@ -114,12 +131,10 @@ def _user(number: int) -> UserId:
     return UserId(f"u{number}")
 
 
-def _item(item_id: str, row: ItemRow | None) -> CatalogueItem:
-    if row is None:
-        return CatalogueItem(item_id=item_id)
-    levels = tuple(level.strip() for level in row.category.split(">") if level.strip())
-    attributes = attributes_of(row.attributes)
-    return CatalogueItem(item_id=item_id, title=row.title, category=levels, brand=row.brand, attributes=attributes)
+def _event(kind: Kind, item: str, event_id: str, user: UserId, time_ms: int) -> AnyEvent:
+    if kind is Kind.PURCHASE:
+        return Purchase(lines=(Line(item_id=item),), event_id=event_id, user_id=user, time_ms=time_ms)
+    return ABOUT_ONE[kind](item_id=item, event_id=event_id, user_id=user, time_ms=time_ms)
 
 
 def ranks_in(lists: NDArray[np.int32], targets: NDArray[np.int32], items: int) -> Ranks:

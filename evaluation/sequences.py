@@ -1,121 +1,140 @@
-"""A folder in the form of the public sets as item sequences, and the leave-one-out split of them.
+"""A folder as ``daogou train`` reads it, as item sequences, and the leave-one-out split of them.
 
-``events.jsonl.gz``: one interaction a line (``user_id``, ``item_id``, ``timestamp`` or ``seq``). ``items.jsonl.gz``
-(optional): ``title``, ``category``, ``brand``, ``attributes``. Unknown columns are ignored.
+What counts is what says that a shopper turned to an item: whatever teaches the shared counts (clicks, views, wishes,
+cart additions, purchases, reviews). What was shown, searched, hidden, taken out or given back is in no sequence.
 """
 
-import gzip
 import re
-import zlib
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, NamedTuple, TypeVar
+from typing import NamedTuple
 
-import msgspec
 import numpy as np
-from msgspec import Meta, Struct
 from numpy.typing import NDArray
 from scipy import sparse
 
-from contracts.errors import Reason, Unacceptable, Unreadable
+from contracts.dialects.dataset import untimed
+from contracts.errors import Reason, Unacceptable
+from contracts.events import AnyEvent, ItemId, Kind, items_of, kind_of
+from contracts.messages import CatalogueItem
+from contracts.statistics import WEIGHTS
+from evaluation.folder import files_of
+from training import log as training_log
 
 Sequence = NDArray[np.int32]
-S = TypeVar("S", bound=Struct)
+
+#: Events by which a shopper turns to an item.
+TURNING = frozenset(WEIGHTS)
 
 
-class EventRow(Struct, frozen=True):
-    """One line of the events file."""
+class Visit(NamedTuple):
+    """What a shopper did with one item in a row: its click, its view, its order. The same done twice is two visits.
 
-    user_id: str
-    item_id: Annotated[str, Meta(min_length=1)]
-    event_type: str = "view"
-    timestamp: float | None = None
-    seq: int | None = None
+    ``item`` is a number into ``Log.items``; ``place`` of its first event in the log; ``seconds`` Unix, 0: no times.
+    """
+
+    item: int
+    kinds: tuple[Kind, ...]
+    place: int
+    seconds: float
 
 
-class ItemRow(Struct, frozen=True):
-    """One line of the items file."""
-
-    item_id: str
-    title: str = ""
-    category: str = ""
-    brand: str = ""
-    attributes: tuple[int, ...] = ()
+Visits = tuple[Visit, ...]
 
 
 class Log(NamedTuple):
     """Item sequences by shopper, in order of time; items are numbers into ``items``.
 
-    ``times``: of each event of ``sequences``, Unix seconds, 0 where it has none. ``event_type``: the commonest.
+    ``times``: of each item of ``sequences``, Unix seconds, 0 where it has none; ``visits``: how each came about;
+    ``source``: all that was read.
     """
 
     name: str
     items: tuple[str, ...]
     sequences: tuple[Sequence, ...]
-    rows: tuple[ItemRow | None, ...]
-    times: tuple[NDArray[np.float64], ...] = ()
-    event_type: str = "view"
+    rows: tuple[CatalogueItem, ...]
+    times: tuple[NDArray[np.float64], ...]
+    visits: tuple[Visits, ...]
+    source: training_log.Log
 
 
 class Split(NamedTuple):
     """Leave-one-out: the last item is the test, the last but one the validation, the rest is the past.
 
-    Shoppers with fewer than three events are left out of it, as the published protocol does.
+    Shoppers with fewer than three items are left out of it, as the published protocol does. ``learned``: how
+    the pasts came about, the validation too; ``places`` [B]: where in the log the test begins.
     """
 
     pasts: tuple[Sequence, ...]
+    learned: tuple[Visits, ...]
     validation: Sequence
     test: Sequence
+    places: NDArray[np.int64]
 
 
 def read(folder: Path) -> Log:
-    """Read a folder. Raises: Unreadable, naming the line that cannot be read."""
-    by_user: defaultdict[str, list[tuple[float, int, int]]] = defaultdict(list)
-    numbers: dict[str, int] = {}
-    kinds: Counter[str] = Counter()
-    for line, row in enumerate(_rows(folder / "events.jsonl.gz", EventRow)):
-        if row.user_id:
-            item = numbers.setdefault(row.item_id, len(numbers))
-            kinds[row.event_type] += 1
-            by_user[row.user_id].append((row.timestamp or 0.0, row.seq if row.seq is not None else line, item))
-    described = folder / "items.jsonl.gz"
-    rows = {row.item_id: row for row in _rows(described, ItemRow)} if described.exists() else {}
-    for item_id in rows:
+    """Read a folder, or an events file. Rows that are no events are counted in ``source``.
+
+    Raises: Missing, where there is none; Unreadable, where it holds nothing.
+    """
+    files, numbers = files_of(folder), dict[ItemId, int]()
+    source = training_log.read_log(files.events, files.items)
+    found = (visits_of(numbered, numbers) for numbered in by_shopper(source.events))
+    visits = tuple(each for each in found if each)
+    described = {ItemId(item.item_id): item for item in source.items}
+    for item_id in described:
         numbers.setdefault(item_id, len(numbers))
-    histories = [sorted(events) for events in by_user.values()]
     return Log(
-        folder.name,
+        files.name,
         tuple(numbers),
-        tuple(np.array([item for *_, item in events], np.int32) for events in histories),
-        tuple(rows.get(item) for item in numbers),
-        tuple(np.array([time for time, *_ in events], np.float64) for events in histories),
-        kinds.most_common(1)[0][0] if kinds else "view",
+        tuple(items_in(each) for each in visits),
+        tuple(described[item_id] for item_id in numbers),
+        tuple(np.array([visit.seconds for visit in each], np.float64) for each in visits),
+        visits,
+        source,
     )
 
 
-def _rows(path: Path, kind: type[S]) -> Iterator[S]:
-    decoder = msgspec.json.Decoder(kind)
-    try:
-        with gzip.open(path, "rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                try:
-                    yield decoder.decode(line)
-                except msgspec.DecodeError as error:
-                    raise Unreadable(Reason.INVALID_FIELD, f"{path.name}, line {number}: {error}") from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise Unreadable(Reason.EMPTY, f"{path} cannot be read: {error}; it must be gzip JSONL") from error
+def items_in(visits: Iterable[Visit]) -> Sequence:
+    """[L]: the items of visits."""
+    return np.array([visit.item for visit in visits], np.int32)
+
+
+def by_shopper(events: Iterable[AnyEvent]) -> Iterable[list[tuple[int, AnyEvent]]]:
+    """Each shopper's events with their places in the log, in the order in which shoppers first came."""
+    found: defaultdict[str, list[tuple[int, AnyEvent]]] = defaultdict(list)
+    for place, event in enumerate(events):
+        found[event.user_id].append((place, event))
+    return found.values()
+
+
+def visits_of(events: Iterable[tuple[int, AnyEvent]], numbers: dict[ItemId, int]) -> Visits:
+    """A shopper's visits. ``numbers``: of the items so far; new ones are added."""
+    visits: list[Visit] = []
+    for place, event in events:
+        kind = kind_of(event)
+        for item_id in items_of(event) if kind in TURNING else ():
+            item = numbers.setdefault(item_id, len(numbers))
+            last = visits[-1] if visits else None
+            if last is not None and last.item == item and last.kinds[-1] is not kind:
+                visits[-1] = last._replace(kinds=(*last.kinds, kind))
+            else:
+                visits.append(Visit(item, (kind,), place, 0.0 if untimed(event) else event.time_ms / 1000))
+    return tuple(visits)
 
 
 def leave_one_out(log: Log) -> Split:
     """The split of the published tables."""
-    long = [sequence for sequence in log.sequences if len(sequence) >= 3]
+    long = [visits for visits in log.visits if len(visits) >= 3]
     if not long:
         raise Unacceptable(Reason.EMPTY, f"no shopper of {log.name} has three events: leave-one-out needs that many")
     return Split(
-        tuple(sequence[:-2] for sequence in long),
-        np.array([sequence[-2] for sequence in long], np.int32),
-        np.array([sequence[-1] for sequence in long], np.int32),
+        tuple(items_in(visits[:-2]) for visits in long),
+        tuple(visits[:-1] for visits in long),
+        np.array([visits[-2].item for visits in long], np.int32),
+        np.array([visits[-1].item for visits in long], np.int32),
+        np.array([visits[-1].place for visits in long], np.int64),
     )
 
 
@@ -125,7 +144,6 @@ def attribute_matrix(log: Log) -> sparse.csr_matrix:
     cells = [
         (number, columns.setdefault(name, len(columns)))
         for number, row in enumerate(log.rows)
-        if row is not None
         for name in _attributes(row)
     ]
     if not cells:
@@ -138,10 +156,7 @@ def attribute_matrix(log: Log) -> sparse.csr_matrix:
     return sparse.csr_matrix(matrix.multiply(1.0 / np.maximum(norms, 1e-9)))
 
 
-def _attributes(row: ItemRow) -> set[str]:
-    levels = [level.strip() for level in row.category.split(">") if level.strip()]
-    paths = {" > ".join(levels[: depth + 1]) for depth in range(len(levels))}
+def _attributes(row: CatalogueItem) -> set[str]:
+    paths = {" > ".join(row.category[: depth + 1]) for depth in range(len(row.category))}
     words = {f"word {word}" for word in re.findall(r"\w+", row.title.lower())}
-    return (
-        paths | words | {f"#{number}" for number in row.attributes} | ({f"brand {row.brand}"} if row.brand else set())
-    )
+    return paths | words | {f"#{name}" for name in row.attributes} | ({f"brand {row.brand}"} if row.brand else set())

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.baselines.transitions import Validation
-from evaluation.sequences import Log, leave_one_out
+from evaluation.sequences import Log, Visits, items_in, leave_one_out
 
 TUNING_SHOPPERS = 4000
 
@@ -17,14 +17,17 @@ Past = NDArray[np.int32]
 class Task(NamedTuple):
     """``pasts``: of all shoppers, all that may be learned from; ``asked`` [B]: who is asked, numbers into ``pasts``.
 
-    ``before``: the same but for what ``validation`` asks, to choose constants on. ``cold`` [items]: True where an item
+    ``learned``: how the pasts came about; ``places`` [B]: where in the log each target begins.
+    ``before``: the pasts but for what ``validation`` asks, to choose constants on. ``cold`` [items]: True where an item
     is in no past by the protocol's will; None where there is no such thing.
     """
 
     protocol: str
     pasts: Sequence[Past]
+    learned: Sequence[Visits]
     asked: NDArray[np.int64]
     targets: NDArray[np.int32]
+    places: NDArray[np.int64]
     before: Sequence[Past]
     validation: Validation
     cold: NDArray[np.bool_] | None = None
@@ -37,10 +40,11 @@ class Task(NamedTuple):
 def last_one(log: Log, seed: int) -> Task:
     """Leave-one-out: the last item is the test, the last but one chooses the constants."""
     split = leave_one_out(log)
-    pasts = [np.append(past, item) for past, item in zip(split.pasts, split.validation, strict=True)]
     return Task(
-        protocol="leave-one-out, full ranking, seen items removed", pasts=pasts, asked=np.arange(len(pasts)),
-        targets=split.test, before=split.pasts, validation=some_of(split.pasts, split.validation, seed),
+        protocol="leave-one-out, full ranking, seen items removed",
+        pasts=[items_in(visits) for visits in split.learned], learned=split.learned,
+        asked=np.arange(len(split.learned)), targets=split.test, places=split.places,
+        before=split.pasts, validation=some_of(split.pasts, split.validation, seed),
     )  # fmt: skip
 
 

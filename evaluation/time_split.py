@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import Reason, Unacceptable
-from evaluation.sequences import Log
+from evaluation.sequences import Log, Visits
 from evaluation.task import Past, Task, some_of
 
 QUANTILE = 0.8
@@ -21,13 +21,18 @@ Times = NDArray[np.float64]
 
 
 class Cut(NamedTuple):
-    """``pasts`` and ``times`` of all who came before ``at``; ``asked`` [B] of them, who took ``targets`` [B] after."""
+    """``pasts`` and ``times`` of all who came before ``at``; ``asked`` [B] of them, who took ``targets`` [B] after.
+
+    ``came``: which shoppers they are; ``nexts`` [B]: where in their sequences the targets are.
+    """
 
     at: float
+    came: Sequence[int]
     pasts: Sequence[Past]
     times: Sequence[Times]
     asked: NDArray[np.int64]
     targets: NDArray[np.int32]
+    nexts: NDArray[np.int64]
 
 
 def later_ones(log: Log, seed: int, quantile: float = QUANTILE) -> Task:
@@ -38,10 +43,11 @@ def later_ones(log: Log, seed: int, quantile: float = QUANTILE) -> Task:
     choose = cut(test.pasts, test.times, quantile) if len(test.asked) else test
     if not len(test.asked) or not len(choose.asked):
         raise Unacceptable(Reason.EMPTY, f"{log.name}: nobody took something new after the cut")
+    learned, places = _visits_until(log, test)
     day = datetime.fromtimestamp(test.at, UTC).date()
     return Task(
         protocol=f"time split at {day}: the first new item after it, full ranking, seen items removed",
-        pasts=test.pasts, asked=test.asked, targets=test.targets, before=choose.pasts,
+        pasts=test.pasts, learned=learned, asked=test.asked, targets=test.targets, places=places, before=choose.pasts,
         validation=some_of([choose.pasts[i] for i in choose.asked.tolist()], choose.targets, seed),
     )  # fmt: skip
 
@@ -52,12 +58,21 @@ def cut(sequences: Sequence[Past], times: Sequence[Times], quantile: float) -> C
     ends = np.array([np.searchsorted(mine, at) for mine in times])
     came = np.nonzero(ends)[0].tolist()
     pasts = [sequences[i][: ends[i]] for i in came]
-    nexts = np.array([_first_new(sequences[i], int(ends[i])) for i in came], np.int32)
+    nexts = np.array([_first_new(sequences[i], int(ends[i])) for i in came], np.int64)
     asked = np.nonzero(nexts >= 0)[0]
-    return Cut(at, pasts, [times[i][: ends[i]] for i in came], asked, nexts[asked])
+    targets = np.array([sequences[came[i]][nexts[i]] for i in asked.tolist()], np.int32)
+    return Cut(at, came, pasts, [times[i][: ends[i]] for i in came], asked, targets, nexts[asked])
+
+
+def _visits_until(log: Log, test: Cut) -> tuple[list[Visits], NDArray[np.int64]]:
+    """How the pasts came about, and [B] where in the log the targets begin."""
+    whole = [log.visits[i] for i in test.came]
+    begins = [whole[i][at].place for i, at in zip(test.asked.tolist(), test.nexts.tolist(), strict=True)]
+    learned = [visits[: len(past)] for visits, past in zip(whole, test.pasts, strict=True)]
+    return learned, np.array(begins, np.int64)
 
 
 def _first_new(sequence: Past, end: int) -> int:
-    """The first item from ``end`` on that is not before it; -1 where there is none."""
+    """Where the first item from ``end`` on is that is not before it; -1 where there is none."""
     new = np.nonzero(~np.isin(sequence[end:], sequence[:end]))[0]
-    return int(sequence[end + new[0]]) if len(new) else -1
+    return end + int(new[0]) if len(new) else -1

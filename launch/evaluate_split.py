@@ -13,8 +13,9 @@ from rich.table import Table
 
 from contracts.bundle import Bundle, open_bundle
 from contracts.settings import load_settings
-from evaluation.cold import cold_ones, write_training
+from evaluation.cold import cold_ones
 from evaluation.compare import BASELINES, COLD_BASELINES, AgainstAll, Comparison, Result, Row, sasrec, served, table
+from evaluation.known import without_items, without_last_visits, write_log
 from evaluation.metrics import best_of
 from evaluation.sequences import Log, read
 from evaluation.task import Task, last_one
@@ -23,6 +24,7 @@ from evaluation.whole import against_all
 from launch.bar import bar
 from launch.one_thread import one_thread
 from launch.options import print_json
+from training import log as training_log
 
 Say = Callable[[str], None]
 Step = Callable[[str, int, int], None]
@@ -46,15 +48,17 @@ def evaluate_split(folder: Path, asked: Asked, as_json: bool) -> None:
     one_thread()
     with Console(stderr=True).status("reading"):
         log = read(folder)
+    for reason, count in log.source.refused.items():
+        typer.echo(f"refused {count:,} rows: {reason}", err=True)
     task = _task(log, asked)
-    with bar(stderr=True) as (say, step), _bundle(folder, log, task, asked, say, step) as bundle:
+    with bar(stderr=True) as (say, step), _bundle(log, task, asked, say, step) as bundle:
         found = table(log, task, say, asked.seed, _rows(task, asked, bundle, say, step))
         if asked.against_all and bundle:
             engine = load_settings().engine
             whole = against_all(log, task, bundle, engine, step, asked.against_all, asked.seed)
             found = replace(found, against_all=whole)
     if asked.out:
-        _write(asked.out, folder, log, task, found)
+        _write(asked.out, log, task, found)
     if as_json:
         print_json(found)
     else:
@@ -68,7 +72,7 @@ def _task(log: Log, asked: Asked) -> Task:
 
 
 @contextmanager
-def _bundle(folder: Path, log: Log, task: Task, asked: Asked, say: Say, step: Step) -> Iterator[Bundle | None]:
+def _bundle(log: Log, task: Task, asked: Asked, say: Say, step: Step) -> Iterator[Bundle | None]:
     """The one that was given, or one trained for this alone, which is gone afterwards; None where neither is asked."""
     if asked.train is None:
         yield open_bundle(asked.bundle) if asked.bundle else None
@@ -76,11 +80,12 @@ def _bundle(folder: Path, log: Log, task: Task, asked: Asked, say: Say, step: St
     from launch.own_bundle import own_bundle
 
     with TemporaryDirectory() as scratch:
-        data = folder
-        if task.cold is not None:
-            data = Path(scratch) / "data"
-            write_training(folder, log, task.cold, data)
-        yield own_bundle(data, Path(scratch), asked.train, asked.seed, say, step)
+        known = without_last_visits(_warm(log, task))
+        yield own_bundle(known, Path(scratch), asked.train, asked.seed, say, step)
+
+
+def _warm(log: Log, task: Task) -> training_log.Log:
+    return log.source if task.cold is None else without_items(log.source, log.items, task.cold)
 
 
 def _rows(task: Task, asked: Asked, bundle: Bundle | None, say: Say, step: Step) -> tuple[Row, ...]:
@@ -94,14 +99,14 @@ def _rows(task: Task, asked: Asked, bundle: Bundle | None, say: Say, step: Step)
     return (*baselines, *neural, *(served(one, step, engine, new) for one in bundles for new in told))
 
 
-def _write(out: Path, folder: Path, log: Log, task: Task, found: Comparison) -> None:
+def _write(out: Path, log: Log, task: Task, found: Comparison) -> None:
     from evaluation.plots import draw
 
     out.mkdir(parents=True, exist_ok=True)
     (out / "evaluation.json").write_bytes(json.format(json.encode(found), indent=2))
     draw(found, out)
     if task.cold is not None:
-        write_training(folder, log, task.cold, out / "training")
+        write_log(_warm(log, task), out / "training")
 
 
 def _print(found: Comparison) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -9,12 +10,17 @@ from contracts.bundle import Bundle
 from contracts.errors import Reason, Unacceptable
 from contracts.protocol import Protocol
 
+if TYPE_CHECKING:
+    from training.log import Log
+
 Say = Callable[[str], None]
 Step = Callable[[str, int, int], None]
 
 
-def own_bundle(data: Path, scratch: Path, preset: str, seed: int, say: Say, step: Step) -> Bundle:
-    """As ``daogou train DATA --hold-back 1`` and ``daogou export`` make it; it lies in ``scratch``.
+def own_bundle(
+    log: "Log", scratch: Path, preset: str, seed: int, say: Say, step: Step, protocol: Protocol = Protocol.LEAVE_ONE_OUT
+) -> Bundle:
+    """As ``daogou train`` and ``daogou export`` make it of ``log``; it lies in ``scratch``.
 
     Raises: Unreadable, Unacceptable, ExportRefused.
     """
@@ -25,14 +31,11 @@ def own_bundle(data: Path, scratch: Path, preset: str, seed: int, say: Say, step
     from inference.scorers.fallback import BLEND
     from launch.commands.export import quiet_export
     from training.config import PRESETS
-    from training.log import read_log
     from training.train import train
 
     if preset not in PRESETS:
         raise Unacceptable(Reason.NOT_APPLICABLE, f"no preset {preset!r}; there are {', '.join(PRESETS)}")
     quiet_export()
-    items = data / "items.jsonl.gz"
-    log = read_log(data / "events.jsonl.gz", items if items.exists() else None, hold_back=1)
-    plan = replace(PRESETS[preset], seed=seed, protocol=Protocol.LEAVE_ONE_OUT)
+    plan = replace(PRESETS[preset], seed=seed, protocol=protocol)
     train(log, scratch / "checkpoint", plan, say, None, BLEND, step)
     return export_bundle(scratch / "checkpoint", scratch / "bundle", preset, say)

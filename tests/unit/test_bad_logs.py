@@ -202,10 +202,11 @@ def test_an_encoder_folder_says_what_it_lacks(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "protocol", "problem"),
     [
-        (None, "leave-one-out", "events.jsonl.gz cannot be read: "),
-        (b"no gzip", "leave-one-out", "it must be gzip JSONL"),
-        (gzip.compress(rows(("click",), shoppers=500))[:900], "leave-one-out", "cannot be read"),
-        (gzip.compress(b"{}\n"), "leave-one-out", "events.jsonl.gz, line 1: "),
+        (None, "leave-one-out", "set has no events.jsonl.gz or events.jsonl"),
+        (b"no gzip", "leave-one-out", "has no events (refused: {'not_json': 1})"),
+        (gzip.compress(rows(("click",), shoppers=500))[:900], "leave-one-out", "is broken or cut short"),
+        (gzip.compress(b"{}\n"), "leave-one-out", "has no events (refused: {'unknown_type': 1})"),
+        (gzip.compress(rows(("impression",))), "leave-one-out", "no shopper of set has three events"),
         (gzip.compress(rows(("click",), each=1)), "leave-one-out", "no shopper of set has three events"),
         (gzip.compress(rows(("click",), each=1)), "cold", "no shopper of set has three events"),
         (gzip.compress(rows(("click",))), "time-split", "nobody took something new after the cut"),

@@ -5,9 +5,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pytest
 
-from contracts.errors import Unreadable
 from contracts.settings import EngineSettings
 from evaluation.baselines.item_knn import ItemKnn
 from evaluation.baselines.popularity import Popularity
@@ -91,13 +89,6 @@ def test_a_folder_from_end_to_end(tmp_path: Path) -> None:
     by_name = {result.model: best_of(result.qualities, 1) for result in compared.results}
     assert by_name["transitions"].hit_rate == 1.0
     assert by_name["popularity"].hit_rate < 0.5
-
-
-def test_a_bad_line_is_named(tmp_path: Path) -> None:
-    with gzip.open(tmp_path / "events.jsonl.gz", "wt") as file:
-        file.write('{"user_id": "u", "item_id": "i"}\n{"user_id": 5}\n')
-    with pytest.raises(Unreadable, match=r"events\.jsonl\.gz, line 2"):
-        read(tmp_path)
 
 
 def test_what_serves_answers_with_its_own_lists(tmp_path: Path) -> None:

@@ -228,7 +228,8 @@ def test_the_time_split_by_the_command(
     with gzip.open(folder / "events.jsonl.gz", "wt") as file:
         for user, walk in enumerate(circle()):
             for at, item in enumerate(walk):
-                row = {"user_id": f"u{user}", "item_id": f"i{item}", "timestamp": START + at * DAY + user, "seq": at}
+                row = {"user_id": f"u{user}", "item_id": f"i{item}", "event_type": "click"}
+                row |= {"timestamp": START + at * DAY + user, "seq": at}
                 file.write(json.dumps(row) + "\n")
     assert run(["evaluate", str(folder), "--protocol", "time-split"]) == 0
     shown = capsys.readouterr().out

@@ -1,0 +1,66 @@
+"""What a model may be trained on so that it has not seen what an evaluation asks, as a log and as files."""
+
+import gzip
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from msgspec.structs import replace
+from numpy.typing import NDArray
+
+from contracts.dialects.dataset import item_to_row
+from contracts.events import AnyEvent, Checkout, Impression, ItemId, Purchase, Refund, items_of
+from evaluation.sequences import by_shopper, visits_of
+from training.log import Log
+
+
+def without_last_visits(log: Log) -> Log:
+    """Without each shopper's last visit, and what they did after it. Its items stay known."""
+    kept = sorted(place for numbered in by_shopper(log.events) for place in _before_the_last_visit(numbered))
+    return _fewer(log, [log.events[place] for place in kept], "last visits")
+
+
+def _before_the_last_visit(numbered: list[tuple[int, AnyEvent]]) -> Iterable[int]:
+    visits = visits_of(numbered, {})
+    return (place for place, _ in numbered if not visits or place < visits[-1].place)
+
+
+def without_items(log: Log, items: tuple[str, ...], out: NDArray[np.bool_]) -> Log:
+    """Without the items that are ``out`` [items] and all that was done with them."""
+    gone = {ItemId(item) for item, is_out in zip(items, out, strict=True) if is_out}
+    events = [left for event in log.events if (left := _without(event, gone)) is not None]
+    kept = tuple(item for item in log.items if item.item_id not in gone)
+    return replace(_fewer(log, events, f"without {sorted(gone)}"), items=kept)
+
+
+def _without(event: AnyEvent, gone: set[ItemId]) -> AnyEvent | None:
+    """The event without those items; None where it is about nothing else."""
+    named = items_of(event)
+    if gone.isdisjoint(named):
+        return event
+    if gone.issuperset(named):
+        return None
+    if isinstance(event, Impression):
+        return replace(event, items=tuple(item for item in event.items if item not in gone))
+    if isinstance(event, Checkout | Purchase | Refund):
+        return replace(event, lines=tuple(line for line in event.lines if line.item_id not in gone))
+    return None
+
+
+def _fewer(log: Log, events: list[AnyEvent], left_out: str) -> Log:
+    """The log with those events alone; its digest says what was left out."""
+    return replace(log, events=tuple(events), digest=sha256(f"{log.digest} {left_out}".encode()).hexdigest())
+
+
+def write_log(log: Log, to: Path) -> None:
+    """As ``events.jsonl.gz`` and ``items.jsonl.gz``, for ``daogou train``; the same log gives the same bytes."""
+    to.mkdir(parents=True, exist_ok=True)
+    _write(to / "events.jsonl.gz", map(msgspec.json.encode, log.events))
+    _write(to / "items.jsonl.gz", map(item_to_row, log.items))
+
+
+def _write(path: Path, lines: Iterable[bytes]) -> None:
+    with path.open("wb") as file, gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
+        packed.writelines(line + b"\n" for line in lines)
