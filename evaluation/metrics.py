@@ -21,6 +21,8 @@ Ranks = NDArray[np.int64]
 class Quality(Struct, frozen=True, kw_only=True):
     """Means over shoppers at one cutoff. ``coverage``: share of the catalogue in somebody's list.
 
+    ``recall`` is ``hit_rate``, as one item is relevant; None in what was written before it was named.
+
     ``gini``: how unequally the catalogue is shown; ``diversity``: within a list, None where items have no attributes.
     """
 
@@ -33,6 +35,7 @@ class Quality(Struct, frozen=True, kw_only=True):
     popularity: float
     gini: float = 0.0
     diversity: float | None = None
+    recall: float | None = None
 
 
 class Difference(NamedTuple):
@@ -78,10 +81,12 @@ def quality(
     Novelty is the mean self-information in bits (Castells et al., 2011); popularity the mean share of shoppers'
     interactions that a listed item has, relative to the mean item's. -1 in ``tops`` is the end of a list.
     """
+    hits = float(hit_rate(ranks, k).mean())
     listed, share = tops[:, :k][tops[:, :k] >= 0], (counts + 1.0) / (counts + 1.0).sum()
     return Quality(
         k=k,
-        hit_rate=float(hit_rate(ranks, k).mean()),
+        hit_rate=hits,
+        recall=hits,
         ndcg=float(ndcg(ranks, k).mean()),
         mrr=float(reciprocal_rank(ranks, k).mean()),
         coverage=len(np.unique(listed)) / len(counts),

@@ -9,19 +9,18 @@ import typer
 from msgspec import Struct, json
 from msgspec.structs import replace
 from rich.console import Console
-from rich.table import Table
 
 from contracts.bundle import Bundle, open_bundle
 from contracts.settings import load_settings
 from evaluation.cold import cold_ones
-from evaluation.compare import BASELINES, COLD_BASELINES, AgainstAll, Comparison, Result, Row, sasrec, served, table
+from evaluation.compare import BASELINES, COLD_BASELINES, Comparison, Row, sasrec, served, table
 from evaluation.known import without_items, without_last_visits, write_log
-from evaluation.metrics import best_of
 from evaluation.sequences import Log, read
 from evaluation.task import Task, last_one
 from evaluation.time_split import later_ones
 from evaluation.whole import against_all
 from launch.bar import bar
+from launch.evaluate_tables import print_tables
 from launch.one_thread import one_thread
 from launch.options import print_json
 from training import log as training_log
@@ -62,7 +61,7 @@ def evaluate_split(folder: Path, asked: Asked, as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:
-        _print(found)
+        print_tables(found)
 
 
 def _task(log: Log, asked: Asked) -> Task:
@@ -107,41 +106,3 @@ def _write(out: Path, log: Log, task: Task, found: Comparison) -> None:
     draw(found, out)
     if task.cold is not None:
         write_log(_warm(log, task), out / "training")
-
-
-def _print(found: Comparison) -> None:
-    """Two tables, so that each fits a terminal of 80 columns: how accurate, and what else a list should be."""
-    cold = () if found.cold_items is None else ("among cold",)
-    accurate = Table("model", "HR@10", "NDCG@10", "MRR@10", *cold, "gain in NDCG@10", title=found.protocol)
-    beyond = Table("model", "coverage", "Gini", "diversity", "novelty", "seconds")
-    for result in found.results:
-        accurate.add_row(result.model, *_accuracy(result))
-        beyond.add_row(result.model, *_beyond(result))
-    console = Console()
-    console.print(accurate)
-    console.print(beyond)
-    counted = f", {found.cold_items:,} of them cold" if found.cold_items is not None else ""
-    typer.echo(f"{found.data}: {found.shoppers:,} shoppers, {found.items:,} items{counted}")
-    if found.against_all is not None:
-        typer.echo(_lost(found.against_all))
-
-
-def _lost(found: AgainstAll) -> str:
-    return (
-        f"{found.shoppers:,} shoppers drawn: as served HR@10 {found.served_hit_rate_10:.4f}, NDCG@10 "
-        f"{found.served_ndcg_10:.4f}; all items scored HR@10 {found.whole_hit_rate_10:.4f}, NDCG@10 "
-        f"{found.whole_ndcg_10:.4f}; lost by candidates {found.lost_ndcg_10}"
-    )
-
-
-def _accuracy(result: Result) -> tuple[str, ...]:
-    q, cold = best_of(result.qualities, 10), result.recall_10_among_cold
-    among = () if cold is None else (f"{cold:.4f}",)
-    gain = "" if result.gain is None else str(result.gain).replace(" [", "\n[")
-    return (f"{q.hit_rate:.4f}", f"{q.ndcg:.4f}", f"{q.mrr:.4f}", *among, gain)
-
-
-def _beyond(result: Result) -> tuple[str, ...]:
-    q = best_of(result.qualities, 10)
-    diversity = "-" if q.diversity is None else f"{q.diversity:.3f}"
-    return (f"{q.coverage:.4f}", f"{q.gini:.3f}", diversity, f"{q.novelty:.2f}", f"{result.seconds:.1f}")
