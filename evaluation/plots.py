@@ -17,15 +17,15 @@ MARKS = "osD^vPX*<>"
 def draw(found: Comparison, folder: Path) -> tuple[Path, ...]:
     """Write the pictures as PNG; matplotlib is imported here and needs no screen."""
     return (
-        _saved(_bars(found), folder / "ndcg.png"),
-        _saved(_over_k(found), folder / "recall.png"),
-        _saved(_against_coverage(found), folder / "coverage.png"),
+        saved(_bars(found), folder / "ndcg.png"),
+        saved(_over_k(found), folder / "recall.png"),
+        saved(_against_coverage(found), folder / "coverage.png"),
     )
 
 
 def _bars(found: Comparison) -> "Figure":
     """NDCG@10 of each row, with its 95% interval."""
-    figure, axes = _axes(found, height=1.6 + 0.42 * len(found.results))
+    figure, axes = axes_of(_title(found), height=1.6 + 0.42 * len(found.results))
     for place, result in enumerate(found.results):
         value = result.ndcg_10
         spread = [[value.mean - value.low], [value.high - value.mean]]
@@ -42,13 +42,13 @@ def _bars(found: Comparison) -> "Figure":
 
 def _over_k(found: Comparison) -> "Figure":
     """Recall for each length of list."""
-    figure, axes = _axes(found, height=4.6)
+    figure, axes = axes_of(_title(found), height=4.6)
     best_last = sorted(found.results, key=lambda result: -result.qualities[-1].hit_rate)
     for place, result in enumerate(best_last):
         ks, recalls = zip(*((quality.k, quality.hit_rate) for quality in result.qualities), strict=True)
         mark = MARKS[place % len(MARKS)]
         axes.plot(
-            ks, recalls, marker=mark, markersize=5, color=_shade(result, place, len(best_last)), label=result.model
+            ks, recalls, marker=mark, markersize=5, color=shade(result.model, place, len(best_last)), label=result.model
         )
     axes.set_xscale("log")
     axes.set_xticks(ks, [str(k) for k in ks])
@@ -62,10 +62,10 @@ def _over_k(found: Comparison) -> "Figure":
 
 def _against_coverage(found: Comparison) -> "Figure":
     """NDCG@10 against the share of the catalogue that is in somebody's ten."""
-    figure, axes = _axes(found, height=4.6)
+    figure, axes = axes_of(_title(found), height=4.6)
     spots = sorted(((best_of(each.qualities, 10), each) for each in found.results), key=lambda spot: -spot[0].ndcg)
     for place, (quality, result) in enumerate(spots):
-        colour = _shade(result, place, len(spots))
+        colour = shade(result.model, place, len(spots))
         mark = MARKS[place % len(MARKS)]
         axes.scatter(quality.coverage, quality.ndcg, s=60, marker=mark, color=colour, zorder=3, label=result.model)
     axes.set_xlim(0.0, 1.02)
@@ -77,17 +77,19 @@ def _against_coverage(found: Comparison) -> "Figure":
     return figure
 
 
-def _axes(found: Comparison, height: float) -> "tuple[Figure, Axes]":
+def _title(found: Comparison) -> str:
+    return f"{found.data}: {found.shoppers:,} shoppers, {found.items:,} items\n{found.protocol}"
+
+
+def axes_of(title: str, height: float) -> "tuple[Figure, Axes]":
+    """A figure in our style; matplotlib needs no screen."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8.2, height), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    axes.set_title(
-        f"{found.data}: {found.shoppers:,} shoppers, {found.items:,} items\n{found.protocol}",
-        fontsize=10, loc="left", color=INK,
-    )  # fmt: skip
+    axes.set_title(title, fontsize=10, loc="left", color=INK)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="both", color="#e2e8f0", linewidth=0.8)
     axes.set_axisbelow(True)
@@ -98,16 +100,17 @@ def _colour(result: Result) -> str:
     return OURS if result.model.startswith("daogou") else THEIRS
 
 
-def _shade(result: Result, place: int, of: int) -> "str | tuple[float, float, float, float]":
+def shade(model: str, place: int, of: int) -> "str | tuple[float, float, float, float]":
     """Ours in our colour; the others from dark to light, the best darkest."""
     from matplotlib import colormaps
 
-    if result.model.startswith("daogou"):
+    if model.startswith("daogou"):
         return OURS
     red, green, blue, alpha = colormaps["viridis"](0.1 + 0.75 * place / max(1, of - 1))
     return red, green, blue, alpha
 
 
-def _saved(figure: "Figure", path: Path) -> Path:
+def saved(figure: "Figure", path: Path) -> Path:
+    """Write it as PNG."""
     figure.savefig(path, dpi=140)
     return path

@@ -1,28 +1,33 @@
 """The body of ``daogou evaluate --protocol replay``, which the benchmark calls as well."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import typer
-from msgspec import Struct
+from msgspec import Struct, json
 from rich.console import Console
 from rich.table import Table
 
-from contracts.bundle import open_bundle
+from contracts.bundle import Bundle, open_bundle
 from contracts.settings import load_settings
 from contracts.surface_file import load_surfaces
 from contracts.surfaces import NEXT
+from evaluation.folder import Files, files_of
 from evaluation.replay import Plan
 from evaluation.replay_table import AtDelay, ReplayTable, Row, Source, replay_table
 from inference.engine import Engine
 from launch.bar import bar
+from launch.evaluate_options import say_refused
 from launch.one_thread import one_thread
 from launch.options import known_surface, print_json
-from launch.publish import find_events
+from launch.own_bundle import Say, Step, own_bundle
 from training.log import read_log
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
-    """What the command line asks for. ``freshness``: seconds, separated by commas."""
+    """What the command line asks for. ``freshness``: seconds, separated by commas; ``train``: a preset."""
 
     freshness: str = "0"
     bundle: Path | None = None
@@ -31,11 +36,15 @@ class Wanted(Struct, frozen=True, kw_only=True):
     seed: int = 0
     surface: str = NEXT
     one_in: int = 1
+    train: str | None = None
+    out: Path | None = None
 
 
 def evaluate_replay(folder: Path, wanted: Wanted, as_json: bool) -> None:
-    """Replay, and print the table or JSON."""
+    """Replay, print the table or JSON, and write the folder if one is wanted."""
     found = replayed(folder, wanted)
+    if wanted.out:
+        _write(wanted.out, found)
     if as_json:
         print_json(found)
         return
@@ -58,23 +67,39 @@ def replayed(folder: Path, wanted: Wanted) -> ReplayTable:
     known_surface(surfaces, wanted.surface)
     plan = _plan(wanted, settings.stream.statistics_interval)
     held = _seconds(wanted.freshness)
-    bundle = open_bundle(wanted.bundle) if wanted.bundle else None
-    events = find_events(folder)
-    items = events.with_name(events.name.replace("events", "items", 1))
-    log = read_log(events, items if items.exists() else None)
-    source = Source(name=folder.name, events=log.events, items=log.items)
-    with bar(stderr=True) as (say, progress):
+    files = files_of(folder)
+    log = read_log(files.events, files.items)
+    say_refused(log)
+    source = Source(name=files.name, events=log.events, items=log.items)
+    with bar(stderr=True) as (say, progress), _bundle(files, wanted, say, progress) as bundle:
         return replay_table(
             source, lambda: Engine(bundle, settings.engine, settings.model, surfaces=surfaces), held, plan, progress,
             wanted.seed, say,
         )  # fmt: skip
 
 
+@contextmanager
+def _bundle(files: Files, wanted: Wanted, say: Say, step: Step) -> Iterator[Bundle | None]:
+    """The one that was given, or one trained on what comes before the turns; None where neither is asked."""
+    if wanted.train is None:
+        yield open_bundle(wanted.bundle) if wanted.bundle else None
+        return
+    before = read_log(files.events, files.items, until=wanted.first)
+    with TemporaryDirectory() as scratch:
+        yield own_bundle(before, Path(scratch), wanted.train, wanted.seed, say, step, before.protocol)
+
+
+def _write(out: Path, found: ReplayTable) -> None:
+    from evaluation.replay_plots import draw_replay
+
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "evaluation.json").write_bytes(json.format(json.encode(found), indent=2))
+    draw_replay(found, out)
+
+
 def _plan(wanted: Wanted, interval: float) -> Plan:
     if not 0.0 <= wanted.first < wanted.last <= 1.0:
         raise typer.BadParameter("shares of the log: 0 <= FROM < UNTIL <= 1", param_hint="--from, --until")
-    if wanted.one_in < 1:
-        raise typer.BadParameter("one shopper in so many, from 1 on", param_hint="--one-in")
     return Plan(
         first=wanted.first, last=wanted.last, flush_ms=round(interval * 1000), surface=wanted.surface,
         one_in=wanted.one_in,

@@ -1,11 +1,10 @@
 """The body of ``daogou evaluate`` where shoppers are split once: leave-one-out, cold items, one cut through time."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import typer
 from msgspec import Struct, json
 from msgspec.structs import replace
 from rich.console import Console
@@ -20,13 +19,12 @@ from evaluation.task import Task, last_one
 from evaluation.time_split import later_ones
 from evaluation.whole import against_all
 from launch.bar import bar
+from launch.evaluate_options import say_refused
 from launch.evaluate_tables import print_tables
 from launch.one_thread import one_thread
 from launch.options import print_json
+from launch.own_bundle import Say, Step, own_bundle
 from training import log as training_log
-
-Say = Callable[[str], None]
-Step = Callable[[str, int, int], None]
 
 
 class Asked(Struct, frozen=True, kw_only=True):
@@ -47,8 +45,7 @@ def evaluate_split(folder: Path, asked: Asked, as_json: bool) -> None:
     one_thread()
     with Console(stderr=True).status("reading"):
         log = read(folder)
-    for reason, count in log.source.refused.items():
-        typer.echo(f"refused {count:,} rows: {reason}", err=True)
+    say_refused(log.source)
     task = _task(log, asked)
     with bar(stderr=True) as (say, step), _bundle(log, task, asked, say, step) as bundle:
         found = table(log, task, say, asked.seed, _rows(task, asked, bundle, say, step))
@@ -76,8 +73,6 @@ def _bundle(log: Log, task: Task, asked: Asked, say: Say, step: Step) -> Iterato
     if asked.train is None:
         yield open_bundle(asked.bundle) if asked.bundle else None
         return
-    from launch.own_bundle import own_bundle
-
     with TemporaryDirectory() as scratch:
         known = without_last_visits(_warm(log, task))
         yield own_bundle(known, Path(scratch), asked.train, asked.seed, say, step)

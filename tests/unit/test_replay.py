@@ -321,7 +321,7 @@ def test_a_bundle_serves_in_a_replay(tmp_path: Path) -> None:
         (["--freshness", "soon"], "seconds from 0 on"),
         (["--freshness", "-1"], "seconds from 0 on"),
         (["--from", "0.9", "--until", "0.5"], "shares of the log"),
-        (["--one-in", "0"], "one shopper in so many"),
+        (["--one-in", "0"], "Invalid value for '--one-in'"),
         (["--protocol", "random"], "leave-one-out, replay"),
     ],
 )
