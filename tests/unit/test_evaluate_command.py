@@ -79,3 +79,15 @@ def test_a_replay_may_train_on_what_comes_before(tmp_path: Path, capsys: pytest.
     assert "38 events" in said.err, "the first 60% of 64"
     assert len(found["bundle"]) == 64
     assert found["delays"][0]["degraded"] == 0
+
+
+@pytest.mark.parametrize("protocol", ["leave-one-out", "replay"])
+def test_what_is_not_there_is_said_at_once(
+    protocol: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = ["evaluate", "nope", "--protocol", protocol]
+    assert run(command) == 1
+    assert capsys.readouterr().err == "daogou: nope: no such folder\n"
+    assert run([*command, "--train", "big"]) == 2
+    assert "'big'; there are tiny, small, base" in told(capsys)
