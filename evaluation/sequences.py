@@ -144,7 +144,7 @@ def attribute_matrix(log: Log) -> sparse.csr_matrix:
     cells = [
         (number, columns.setdefault(name, len(columns)))
         for number, row in enumerate(log.rows)
-        for name in _attributes(row)
+        for name in sorted(_attributes(row))  # a set's own order differs from run to run, and roundings with it
     ]
     if not cells:
         return sparse.csr_matrix((len(log.items), 1), dtype=np.float32)

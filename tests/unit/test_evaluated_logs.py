@@ -15,7 +15,7 @@ from evaluation.cold import cold_items
 from evaluation.engine_row import Served
 from evaluation.folder import files_of
 from evaluation.known import without_items, without_last_visits, write_log
-from evaluation.sequences import Log, leave_one_out, read
+from evaluation.sequences import Log, attribute_matrix, leave_one_out, read
 from evaluation.task import last_one
 from launch.cli import run
 from training.log import read_log
@@ -88,6 +88,12 @@ def test_a_plain_file_of_any_name_is_read(tmp_path: Path) -> None:
     path.write_text(json.dumps(row("view", "a")))
     assert files_of(path) == ("log.jsonl", path, None)
     assert read(path).items == ("a",)
+
+
+def test_columns_of_attributes_do_not_depend_on_the_run(tmp_path: Path) -> None:
+    described = [{"item_id": "a", "title": "w8 w3 w1 w6 w2 w7 w5 w4"}, {"item_id": "b", "title": "w1 w2 w3 w4"}]
+    matrix = attribute_matrix(read(folder_of(tmp_path / "set", [row("view", "a")], described)))
+    assert (matrix.toarray()[0] > 0).tolist() == [False] * 4 + [True] * 4, "what all have says nothing"
 
 
 # --- what counts
