@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import Reason, Unacceptable
+from contracts.events import items_of
 from evaluation.sequences import Log, Visits, items_in, leave_one_out
 from evaluation.task import Past, Task, some_of
 
@@ -36,9 +37,15 @@ def cold_ones(log: Log, seed: int, share: float = SHARE) -> Task:
     return Task(
         protocol=f"cold items: {share:.0%} of items in no past, the last item is one of them, full ranking",
         pasts=[items_in(visits) for visits in learned], learned=learned, asked=asked, targets=split.test[asked],
-        places=split.places[asked], before=before, cold=cold,
+        held_out=_named(log, cold), before=before, cold=cold,
         validation=some_of([before[i] for i in warm], split.validation[warm], seed),
     )  # fmt: skip
+
+
+def _named(log: Log, cold: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Where in the log the events are that name a cold item."""
+    names = {item for item, is_cold in zip(log.items, cold.tolist(), strict=True) if is_cold}
+    return np.array([place for place, e in enumerate(log.source.events) if not names.isdisjoint(items_of(e))], np.int64)
 
 
 def _warm(past: Past, cold: NDArray[np.bool_]) -> Past:

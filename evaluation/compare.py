@@ -17,6 +17,7 @@ from evaluation.baselines.popularity import Popularity
 from evaluation.baselines.transitions import Scoring, Transitions, batches, tune, without_seen
 from evaluation.engine_row import Served, Step, ranks_in
 from evaluation.metrics import CUTOFFS, Difference, Quality, Ranks, compare, ndcg, quality, ranks_of
+from evaluation.seen import Seen
 from evaluation.sequences import Log, attribute_matrix
 from evaluation.task import Task
 
@@ -77,7 +78,10 @@ class AgainstAll(Struct, frozen=True, kw_only=True):
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
-    """A whole table, with what one must know to read it. ``against_all``: what candidates cost, where asked."""
+    """A whole table, with what one must know to read it. ``against_all``: what candidates cost, where asked.
+
+    ``bundle_seen``: whether a bundle that was given knew what was asked. ``warnings`` are for people.
+    """
 
     data: str
     protocol: str
@@ -87,6 +91,8 @@ class Comparison(Struct, frozen=True, kw_only=True):
     results: tuple[Result, ...]
     cold_items: int | None = None
     against_all: AgainstAll | None = None
+    bundle_seen: Seen | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def table(log: Log, task: Task, progress: Progress, seed: int, rows: Sequence[Row]) -> Comparison:

@@ -14,6 +14,7 @@ from contracts.messages import CatalogueItem
 from evaluation.held import Shelf
 from evaluation.metrics import Difference, Ranks, hit_rate, over_shoppers, reciprocal_rank
 from evaluation.replay import LIST, MODELS, Plan, Ranked, Replay
+from evaluation.seen import Seen
 from evaluation.turns import Part
 from inference.engine import Engine
 
@@ -71,7 +72,10 @@ class AtDelay(Struct, frozen=True, kw_only=True):
 
 
 class ReplayTable(Struct, frozen=True, kw_only=True):
-    """A whole replay, with what one must know to read it. ``firsts`` were not predicted: nothing came before them."""
+    """A whole replay, with what one must know to read it. ``firsts`` were not predicted: nothing came before them.
+
+    ``bundle_seen``: whether a bundle that was given knew what was asked. ``warnings`` are for people.
+    """
 
     data: str
     protocol: str
@@ -84,6 +88,8 @@ class ReplayTable(Struct, frozen=True, kw_only=True):
     firsts: int
     seed: int
     delays: tuple[AtDelay, ...]
+    bundle_seen: Seen | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class Source(Struct, frozen=True, kw_only=True):

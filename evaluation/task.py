@@ -17,7 +17,7 @@ Past = NDArray[np.int32]
 class Task(NamedTuple):
     """``pasts``: of all shoppers, all that may be learned from; ``asked`` [B]: who is asked, numbers into ``pasts``.
 
-    ``learned``: how the pasts came about; ``places`` [B]: where in the log each target begins.
+    ``learned``: how the pasts came about; ``held_out``: where in the log is what nobody may know.
     ``before``: the pasts but for what ``validation`` asks, to choose constants on. ``cold`` [items]: True where an item
     is in no past by the protocol's will; None where there is no such thing.
     """
@@ -27,7 +27,7 @@ class Task(NamedTuple):
     learned: Sequence[Visits]
     asked: NDArray[np.int64]
     targets: NDArray[np.int32]
-    places: NDArray[np.int64]
+    held_out: NDArray[np.int64]
     before: Sequence[Past]
     validation: Validation
     cold: NDArray[np.bool_] | None = None
@@ -43,7 +43,7 @@ def last_one(log: Log, seed: int) -> Task:
     return Task(
         protocol="leave-one-out, full ranking, seen items removed",
         pasts=[items_in(visits) for visits in split.learned], learned=split.learned,
-        asked=np.arange(len(split.learned)), targets=split.test, places=split.places,
+        asked=np.arange(len(split.learned)), targets=split.test, held_out=split.places,
         before=split.pasts, validation=some_of(split.pasts, split.validation, seed),
     )  # fmt: skip
 

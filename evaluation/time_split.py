@@ -23,7 +23,7 @@ Times = NDArray[np.float64]
 class Cut(NamedTuple):
     """``pasts`` and ``times`` of all who came before ``at``; ``asked`` [B] of them, who took ``targets`` [B] after.
 
-    ``came``: which shoppers they are; ``nexts`` [B]: where in their sequences the targets are.
+    ``came``: which shoppers they are.
     """
 
     at: float
@@ -32,7 +32,6 @@ class Cut(NamedTuple):
     times: Sequence[Times]
     asked: NDArray[np.int64]
     targets: NDArray[np.int32]
-    nexts: NDArray[np.int64]
 
 
 def later_ones(log: Log, seed: int, quantile: float = QUANTILE) -> Task:
@@ -43,11 +42,11 @@ def later_ones(log: Log, seed: int, quantile: float = QUANTILE) -> Task:
     choose = cut(test.pasts, test.times, quantile) if len(test.asked) else test
     if not len(test.asked) or not len(choose.asked):
         raise Unacceptable(Reason.EMPTY, f"{log.name}: nobody took something new after the cut")
-    learned, places = _visits_until(log, test)
     day = datetime.fromtimestamp(test.at, UTC).date()
     return Task(
         protocol=f"time split at {day}: the first new item after it, full ranking, seen items removed",
-        pasts=test.pasts, learned=learned, asked=test.asked, targets=test.targets, places=places, before=choose.pasts,
+        pasts=test.pasts, learned=_visits_until(log, test), asked=test.asked, targets=test.targets,
+        held_out=_since(log, test.at), before=choose.pasts,
         validation=some_of([choose.pasts[i] for i in choose.asked.tolist()], choose.targets, seed),
     )  # fmt: skip
 
@@ -61,15 +60,17 @@ def cut(sequences: Sequence[Past], times: Sequence[Times], quantile: float) -> C
     nexts = np.array([_first_new(sequences[i], int(ends[i])) for i in came], np.int64)
     asked = np.nonzero(nexts >= 0)[0]
     targets = np.array([sequences[came[i]][nexts[i]] for i in asked.tolist()], np.int32)
-    return Cut(at, came, pasts, [times[i][: ends[i]] for i in came], asked, targets, nexts[asked])
+    return Cut(at, came, pasts, [times[i][: ends[i]] for i in came], asked, targets)
 
 
-def _visits_until(log: Log, test: Cut) -> tuple[list[Visits], NDArray[np.int64]]:
-    """How the pasts came about, and [B] where in the log the targets begin."""
-    whole = [log.visits[i] for i in test.came]
-    begins = [whole[i][at].place for i, at in zip(test.asked.tolist(), test.nexts.tolist(), strict=True)]
-    learned = [visits[: len(past)] for visits, past in zip(whole, test.pasts, strict=True)]
-    return learned, np.array(begins, np.int64)
+def _visits_until(log: Log, test: Cut) -> list[Visits]:
+    """How the pasts came about."""
+    return [log.visits[i][: len(past)] for i, past in zip(test.came, test.pasts, strict=True)]
+
+
+def _since(log: Log, at: float) -> NDArray[np.int64]:
+    """Where in the log the events are from the cut on."""
+    return np.nonzero([event.time_ms >= at * 1000 for event in log.source.events])[0]
 
 
 def _first_new(sequence: Past, end: int) -> int:

@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 
 import typer
 from msgspec import Struct, json
+from msgspec.structs import replace
 from rich.console import Console
 from rich.table import Table
 
@@ -17,9 +18,11 @@ from contracts.surfaces import NEXT
 from evaluation.folder import Files, files_of
 from evaluation.replay import Plan
 from evaluation.replay_table import AtDelay, ReplayTable, Row, Source, replay_table
+from evaluation.seen import seen_by
 from inference.engine import Engine
 from launch.bar import bar
 from launch.evaluate_options import say_refused
+from launch.evaluate_tables import caption
 from launch.one_thread import one_thread
 from launch.options import known_surface, print_json
 from launch.own_bundle import Say, Step, own_bundle
@@ -72,10 +75,14 @@ def replayed(folder: Path, wanted: Wanted) -> ReplayTable:
     say_refused(log)
     source = Source(name=files.name, events=log.events, items=log.items)
     with bar(stderr=True) as (say, progress), _bundle(files, wanted, say, progress) as bundle:
-        return replay_table(
+        found = replay_table(
             source, lambda: Engine(bundle, settings.engine, settings.model, surfaces=surfaces), held, plan, progress,
             wanted.seed, say,
         )  # fmt: skip
+        if bundle is None or wanted.train:
+            return found
+        seen = seen_by(bundle, files, log, plan.between(len(log.events)), (wanted.first,))
+        return replace(found, bundle_seen=seen, warnings=(*found.warnings, *seen.warnings))
 
 
 @contextmanager
@@ -121,7 +128,7 @@ def _seconds(text: str) -> list[float]:
 def _table(found: ReplayTable) -> Table:
     table = Table(
         "held back", "model", "recall@10", "recall@20", "MRR@10", "MRR@20", "daogou's gain in recall@20", "in MRR@20",
-        title=found.protocol,
+        title=found.protocol, caption=caption("one item is the target of a turn", found.warnings),
     )  # fmt: skip
     for delay in found.delays:
         for row in delay.rows:

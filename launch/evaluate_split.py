@@ -13,7 +13,9 @@ from contracts.bundle import Bundle, open_bundle
 from contracts.settings import load_settings
 from evaluation.cold import cold_ones
 from evaluation.compare import BASELINES, COLD_BASELINES, Comparison, Row, sasrec, served, table
+from evaluation.folder import files_of
 from evaluation.known import without_items, without_last_visits, write_log
+from evaluation.seen import Seen, seen_by
 from evaluation.sequences import Log, read
 from evaluation.task import Task, last_one
 from evaluation.time_split import later_ones
@@ -49,6 +51,8 @@ def evaluate_split(folder: Path, asked: Asked, as_json: bool) -> None:
     task = _task(log, asked)
     with bar(stderr=True) as (say, step), _bundle(log, task, asked, say, step) as bundle:
         found = table(log, task, say, asked.seed, _rows(task, asked, bundle, say, step))
+        if bundle and asked.bundle:
+            found = _judged(found, seen_by(bundle, files_of(folder), log.source, task.held_out.tolist()))
         if asked.against_all and bundle:
             engine = load_settings().engine
             whole = against_all(log, task, bundle, engine, step, asked.against_all, asked.seed)
@@ -59,6 +63,10 @@ def evaluate_split(folder: Path, asked: Asked, as_json: bool) -> None:
         print_json(found)
     else:
         print_tables(found)
+
+
+def _judged(found: Comparison, seen: Seen) -> Comparison:
+    return replace(found, bundle_seen=seen, warnings=(*found.warnings, *seen.warnings))
 
 
 def _task(log: Log, asked: Asked) -> Task:

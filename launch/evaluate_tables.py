@@ -3,6 +3,7 @@
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from evaluation.compare import AgainstAll, Comparison, Result
 from evaluation.metrics import CUTOFFS, best_of
@@ -23,10 +24,15 @@ def print_tables(found: Comparison) -> None:
         typer.echo(_lost(found.against_all))
 
 
+def caption(words: str, warnings: tuple[str, ...]) -> Text:
+    """What is said below a table; warnings stand out."""
+    return Text("\n").join([Text(words), *(Text(warning, "bold red") for warning in warnings)])
+
+
 def _accuracy(found: Comparison) -> Table:
     cold = () if found.cold_items is None else ("among cold",)
     names = ("model", f"HR@{K}", f"NDCG@{K}", f"MRR@{K}", *cold, f"gain in NDCG@{K}")
-    table = Table(*names, title=found.protocol, caption=ONE_RELEVANT)
+    table = Table(*names, title=found.protocol, caption=caption(ONE_RELEVANT, found.warnings))
     for result in found.results:
         table.add_row(result.model, *_accurate(result))
     return table
