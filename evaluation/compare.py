@@ -19,10 +19,12 @@ from evaluation.engine_row import Served, Step, ranks_in
 from evaluation.metrics import CUTOFFS, Difference, Quality, Ranks, compare, ndcg, quality, ranks_of
 from evaluation.seen import Seen
 from evaluation.sequences import Log, attribute_matrix
+from evaluation.small import too_small
 from evaluation.task import Task
 
 LIST = max(CUTOFFS)
 SERVED_LIST = 200
+AMONG_COLD = 10
 
 Past = NDArray[np.int32]
 Tops = NDArray[np.int32]
@@ -107,10 +109,16 @@ def table(log: Log, task: Task, progress: Progress, seed: int, rows: Sequence[Ro
         results.append(_result(answered, task, attributes, seconds, gain, seed))
         best = mine if best is None or mine.mean() > best.mean() else best
         progress(f"{answered.name}: NDCG@10 {mine.mean():.4f}")
+    cold = None if task.cold is None else int(task.cold.sum())
     return Comparison(
         data=log.name, protocol=task.protocol, shoppers=len(task.asked), items=len(log.items), seed=seed,
-        results=tuple(results), cold_items=None if task.cold is None else int(task.cold.sum()),
+        results=tuple(results), cold_items=cold, warnings=_warnings(len(log.items), cold),
     )  # fmt: skip
+
+
+def _warnings(items: int, cold: int | None) -> tuple[str, ...]:
+    among = () if cold is None else too_small("cold items", cold, (AMONG_COLD,))
+    return (*too_small("items", items, CUTOFFS), *among)
 
 
 def scored(build: Build) -> Row:
@@ -176,7 +184,7 @@ def _result(
         model=answered.name, seconds=seconds, gain=gain,
         qualities=tuple(quality(ranks, tops, counts, k, attributes) for k in CUTOFFS),
         ndcg_10=compare(ndcg(ranks, 10), np.zeros(len(ranks)), seed),
-        recall_10_among_cold=None if cold is None else float((cold < 10).mean()),
+        recall_10_among_cold=None if cold is None else float((cold < AMONG_COLD).mean()),
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from evaluation.held import Shelf
 from evaluation.metrics import Difference, Ranks, hit_rate, over_shoppers, reciprocal_rank
 from evaluation.replay import LIST, MODELS, Plan, Ranked, Replay
 from evaluation.seen import Seen
+from evaluation.small import too_small
 from evaluation.turns import Part
 from inference.engine import Engine
 
@@ -123,7 +124,7 @@ def replay_table(
     return ReplayTable(
         data=source.name, protocol=PROTOCOL, plan=plan, bundle=engine.bundle_digest, events=len(source.events),
         items=len(shelf), turns=len(ranked.shoppers), shoppers=len(np.unique(ranked.shoppers)), firsts=ranked.firsts,
-        seed=seed, delays=tuple(delays),
+        seed=seed, delays=tuple(delays), warnings=too_small("items", len(shelf), CUTOFFS),
     )  # fmt: skip
 
 

@@ -1,11 +1,17 @@
 """What an evaluation prints and writes: every figure is there, and a terminal of 100 columns has room for it."""
 
+import json
+from pathlib import Path
+
 import msgspec
 import pytest
 
 from evaluation.compare import Comparison, Result
 from evaluation.metrics import CUTOFFS, Difference, Quality
+from evaluation.small import too_small
+from launch.cli import run
 from launch.evaluate_tables import print_tables
+from tests.unit.test_evaluated_logs import deeds, folder_of
 
 MODELS = ("popularity", "transitions + attributes", "daogou, bundle small, told what is new")
 
@@ -59,3 +65,33 @@ def test_recall_is_written_by_its_name_and_old_reports_still_read() -> None:
     assert at["recall"] == at["hit_rate"] == 0.1
     del at["recall"]
     assert msgspec.convert(at, Quality).recall is None
+
+
+def test_a_catalogue_that_fits_into_a_list_is_said() -> None:
+    assert too_small("items", 51, CUTOFFS) == ()
+    assert too_small("items", 10, CUTOFFS) == (
+        "10 items only: a list of 10 or 20 or 50 has all of them, so those figures say nothing.",
+    )
+
+
+@pytest.mark.parametrize(("protocol", "lists"), [("leave-one-out", "10 or 20 or 50"), ("replay", "10 or 20")])
+def test_a_small_catalogue_is_warned_of(
+    protocol: str, lists: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    walks = [[("view", (n + step) % 8) for step in range(4)] for n in range(30)]
+    folder = folder_of(tmp_path / "small", [each for n, walk in enumerate(walks) for each in deeds(f"u{n}", *walk)])
+    command = ["evaluate", str(folder), "--protocol", protocol]
+    assert run([*command, "--json"]) == 0
+    [warning] = json.loads(capsys.readouterr().out)["warnings"]
+    assert warning.startswith(f"8 items only: a list of {lists} has all of them")
+    assert run(command) == 0
+    assert "8 items only" in capsys.readouterr().out
+
+
+def test_few_cold_items_are_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    walks = [[("view", (n * 7 + step) % 60) for step in range(5)] for n in range(120)]
+    folder = folder_of(tmp_path / "few", [each for n, walk in enumerate(walks) for each in deeds(f"u{n}", *walk)])
+    assert run(["evaluate", str(folder), "--protocol", "cold", "--json"]) == 0
+    [warning] = json.loads(capsys.readouterr().out)["warnings"]
+    assert warning.startswith("3 cold items only: a list of 10 has all of them")
