@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from launch.cli import run
+from tests.trained import Trained
 from tests.unit.test_evaluated_logs import deeds, folder_of
 
 PNG = b"\x89PNG"
@@ -91,3 +92,22 @@ def test_what_is_not_there_is_said_at_once(
     assert capsys.readouterr().err == "daogou: nope: no such folder\n"
     assert run([*command, "--train", "big"]) == 2
     assert "'big'; there are tiny, small, base" in told(capsys)
+
+
+def test_sasrec_is_one_more_row(ring: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["evaluate", str(ring), "--sasrec", "--json"]) == 0
+    models = [result["model"] for result in json.loads(capsys.readouterr().out)["results"]]
+    assert [model for model in models if model.startswith("SASRec, full softmax")] == models[-2:-1]
+
+
+def test_what_candidates_cost_is_asked_of_so_many(
+    ring: Path, trained: Trained, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    command = ["evaluate", str(ring), "--bundle", str(trained.bundle.folder), "--bundle-only", "--against-all", "7"]
+    assert run([*command, "--json"]) == 0
+    whole = json.loads(capsys.readouterr().out)["against_all"]
+    assert whole["shoppers"] == 7
+    assert whole["lost_ndcg_10"][0] == pytest.approx(whole["whole_ndcg_10"] - whole["served_ndcg_10"])
+    assert run(command) == 0
+    assert "7 shoppers drawn: as served HR@10" in capsys.readouterr().out
