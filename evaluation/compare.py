@@ -82,6 +82,7 @@ class AgainstAll(Struct, frozen=True, kw_only=True):
 class Comparison(Struct, frozen=True, kw_only=True):
     """A whole table, with what one must know to read it. ``against_all``: what candidates cost, where asked.
 
+    ``met_before``: how many shoppers are asked for an item of their own past, which no row may show.
     ``bundle_seen``: whether a bundle that was given knew what was asked. ``warnings`` are for people.
     """
 
@@ -92,6 +93,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
     seed: int
     results: tuple[Result, ...]
     cold_items: int | None = None
+    met_before: int = 0
     against_all: AgainstAll | None = None
     bundle_seen: Seen | None = None
     warnings: tuple[str, ...] = ()
@@ -112,7 +114,7 @@ def table(log: Log, task: Task, progress: Progress, seed: int, rows: Sequence[Ro
     cold = None if task.cold is None else int(task.cold.sum())
     return Comparison(
         data=log.name, protocol=task.protocol, shoppers=len(task.asked), items=len(log.items), seed=seed,
-        results=tuple(results), cold_items=cold, warnings=_warnings(len(log.items), cold),
+        results=tuple(results), cold_items=cold, met_before=task.met_before(), warnings=_warnings(len(log.items), cold),
     )  # fmt: skip
 
 

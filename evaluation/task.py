@@ -36,6 +36,10 @@ class Task(NamedTuple):
         """The pasts of those who are asked."""
         return [self.pasts[shopper] for shopper in self.asked.tolist()]
 
+    def met_before(self) -> int:
+        """How many of those who are asked have the target in their past: seen items are removed, so nobody finds it."""
+        return sum(target in past for past, target in zip(self.asking(), self.targets, strict=True))
+
 
 def last_one(log: Log, seed: int) -> Task:
     """Leave-one-out: the last item is the test, the last but one chooses the constants."""

@@ -20,6 +20,8 @@ def print_tables(found: Comparison) -> None:
         console.print(table)
     counted = f", {found.cold_items:,} of them cold" if found.cold_items is not None else ""
     typer.echo(f"{found.data}: {found.shoppers:,} shoppers, {found.items:,} items{counted}")
+    if found.met_before:
+        typer.echo(f"{found.met_before:,} shoppers' last item is one that they met before: no row may show it")
     if found.against_all is not None:
         typer.echo(_lost(found.against_all))
 

@@ -129,6 +129,15 @@ def test_each_event_is_learned_as_what_it_is(tmp_path: Path) -> None:
     assert trend.argmax() == log.items.index("4"), "a purchase says more than a click"
 
 
+def test_who_cannot_be_answered_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    again = [deeds(f"u{n}", *[("view", item) for item in (n, n + 1, n + 2, n + 3 * (n > 4))]) for n in range(9)]
+    folder = folder_of(tmp_path / "set", [each for rows in again for each in rows])
+    assert run(["evaluate", str(folder), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["met_before"] == 5
+    assert run(["evaluate", str(folder)]) == 0
+    assert "5 shoppers' last item is one that they met before" in capsys.readouterr().out
+
+
 # --- what may be trained on
 
 
