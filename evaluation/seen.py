@@ -1,9 +1,7 @@
 """Whether a bundle was trained on what an evaluation asks, as far as its manifest's digest of the data says."""
 
 from collections.abc import Iterator, Sequence
-from hashlib import file_digest, sha256
 from itertools import product
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 from msgspec import Struct
@@ -11,7 +9,7 @@ from msgspec import Struct
 from contracts.bundle import Bundle
 from contracts.events import AnyEvent
 from evaluation.folder import Files
-from training.log import Log, read_log
+from training.log import Log, content_of, digest_of, read_log
 
 HELD_BACK = range(21)
 UNTIL = (1.0, *(percent / 100 for percent in range(1, 100)))
@@ -81,14 +79,7 @@ def recognised(digest: str, files: Files, more: Sequence[float] = ()) -> Options
 
 
 def _digests(files: Files, untils: Sequence[float]) -> Iterator[tuple[str, Options]]:
-    """As ``training/log.py`` makes them: of what is left out, in words, and of each file's own digest."""
-    parts = [_of_file(path) for path in (files.events, files.items) if path is not None]
-    for content in {b"".join(parts), parts[0]}:
+    """Of both files, and of the events alone."""
+    for content in {content_of(files.events, files.items), content_of(files.events)}:
         for hold_back, until in product(HELD_BACK, untils):
-            words = (f"hold back {hold_back}" if hold_back else "") + (f"until {until}" if until < 1.0 else "")
-            yield sha256(words.encode() + content).hexdigest(), Options(hold_back, until)
-
-
-def _of_file(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").digest()
+            yield digest_of(content, hold_back, until), Options(hold_back, until)

@@ -32,8 +32,8 @@ def _given(context: typer.Context, name: str) -> bool:
 
 def say_refused(log: Log) -> None:
     """Name the rows that were left out, beside what is printed."""
-    for reason, count in log.refused.items():
-        typer.echo(f"refused {count:,} rows: {reason}", err=True)
+    for line in log.refusals:
+        typer.echo(line, err=True)
 
 
 def check_preset(preset: str | None) -> None:

@@ -93,8 +93,8 @@ def _from_topics(folder: Path, settings: Settings) -> Path:
 def _log(asked: Asked, saved: Path | None) -> Log:
     events, items = (saved / EVENTS, saved / ITEMS) if saved else (asked.events or Path(), asked.items)
     log = read_log(events, items, asked.hold_back, asked.until)
-    for reason, refused in log.refused.items():
-        typer.echo(f"refused {refused.rows:,} rows: {reason}; the first, {refused.first}")
+    for line in log.refusals:
+        typer.echo(line)
     return log
 
 

@@ -41,6 +41,12 @@ class Log(Struct, frozen=True, kw_only=True):
     untimed: bool
 
     @property
+    def refusals(self) -> tuple[str, ...]:
+        """A line for people about the rows of each reason."""
+        found = self.refused.items()
+        return tuple(f"refused {each.rows:,} rows: {reason}; the first, {each.first}" for reason, each in found)
+
+    @property
     def protocol(self) -> Protocol:
         """By the order of time, if the log has times."""
         return Protocol.LEAVE_ONE_OUT if self.untimed else Protocol.TIME
@@ -66,10 +72,9 @@ def read_log(events: Path, items: Path | None, hold_back: int = 0, until: float 
     kept = found.take(~held)
     met, made_up = _met(kept)
     known = met | _met(found.take(held))[0]
-    left_out = "".join([f"hold back {hold_back}" if hold_back else "", f"until {until}" if until < 1.0 else ""])
     return Log(
         events=kept, items=_catalogue(known, _items(items, refused) if items else ()), refused=refused,
-        digest=_digest(events, items, left_out=left_out), shoppers=len(np.unique(shoppers_of(kept))), met=met,
+        digest=digest_of(content_of(events, items), hold_back, until), shoppers=len(np.unique(shoppers_of(kept))), met=met,
         untimed=made_up,
     )  # fmt: skip
 
@@ -139,11 +144,17 @@ def _lines(path: Path) -> Iterable[bytes]:
         raise Unreadable(Reason.EMPTY, f"{path} is broken or cut short: {error}; bring it here again") from error
 
 
-def _digest(*paths: Path | None, left_out: str) -> str:
-    """sha256 over the sha256 of each file's bytes, and over what was left out, if anything was."""
-    whole = sha256(left_out.encode())
+def content_of(*paths: Path | None) -> bytes:
+    """The sha256 of each file's bytes, one after the other."""
+    digests = []
     for path in paths:
         if path is not None:
             with path.open("rb") as file:
-                whole.update(file_digest(file, "sha256").digest())
-    return whole.hexdigest()
+                digests.append(file_digest(file, "sha256").digest())
+    return b"".join(digests)
+
+
+def digest_of(content: bytes, hold_back: int, until: float) -> str:
+    """sha256 over what was left out, in words, if anything was, and over ``content_of`` the files."""
+    words = (f"hold back {hold_back}" if hold_back else "") + (f"until {until}" if until < 1.0 else "")
+    return sha256(words.encode() + content).hexdigest()
