@@ -18,6 +18,7 @@ from contracts.errors import BundleRefused
 from contracts.events import BundleDigest
 from contracts.features import FEATURES, FEATURES_VERSION, HEADS, ORDER_HEADS
 from contracts.precision import Precision, variant_name
+from contracts.whole_folder import Mark
 
 MANIFEST = "manifest.json"
 ITEM_ENCODER = "item_encoder.onnx"
@@ -30,6 +31,8 @@ REGRESSOR = "regressor.onnx"
 HEAD_FILES = {"classifier": CLASSIFIER, "regressor": REGRESSOR}  # by the manifest's kind
 BIASES = "biases.json"
 SCHEMA = 1
+#: What export may replace; other programs have a manifest.json too.
+BUNDLE = Mark(MANIFEST, '"features_version"')
 
 Kind = Literal["recommender", "encoder", "classifier", "regressor"]
 

@@ -22,6 +22,7 @@
     │   ├── CallerRefused           no key, a wrong one, or one that may not do this
     │   ├── TooMany                 more requests than this caller may make
     │   ├── Missing                 there is no such thing
+    │   ├── OutRefused              what would be overwritten is not ours
     │   └── ExportRefused           the exported model disagrees with the checkpoint
     └── Fatal                       crash: going on would lose data; the process ends loudly
         ├── Stuck                   nothing moves though there is work
@@ -160,6 +161,10 @@ class TooMany(Refused):
 
 class Missing(Refused):
     """What was asked for is not there."""
+
+
+class OutRefused(Refused):
+    """A folder that was to be written holds what the command did not write."""
 
 
 class ExportRefused(Refused):

@@ -6,6 +6,7 @@ from pathlib import Path
 from tokenizers import Tokenizer, normalizers
 
 from contracts.bundle import (
+    BUNDLE,
     ITEM_ENCODER,
     SCHEMA,
     TOKENIZER,
@@ -43,7 +44,7 @@ def export_encoder(
     plan = described(folder)
     encoder, tokenizer = load_pooled(plan)
     planned = Planned(Wanted(ITEM_ENCODER, ENCODER_INPUTS, ("vectors",)), encoder, encoder_cases(tokenizer))
-    with replaced(out) as part:
+    with replaced(out, BUNDLE) as part:
         graph, parities = write_planned(planned, part, variants, say)
         (part / TOKENIZER).write_text(tokenizer.to_str())
         files = (TOKENIZER, *(parity.file for parity in parities))

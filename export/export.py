@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
 from contracts.bundle import (
+    BUNDLE,
     ITEM_DELTAS,
     ITEM_ENCODER,
     RANKER,
@@ -55,7 +56,7 @@ def export_bundle(
     plan = load_checkpoint(checkpoint)
     ranker = load_ranker(checkpoint, plan)
     encoder, tokenizer = load_encoder(checkpoint / ENCODER_FOLDER, plan.max_tokens)
-    with replaced(out) as part:
+    with replaced(out, BUNDLE) as part:
         found = [write_planned(one, part, variants, say) for one in _planned(ranker, encoder, tokenizer, plan)]
         (part / TOKENIZER).write_text(tokenizer.to_str())
         (part / ITEM_DELTAS).write_bytes(_deltas(checkpoint))

@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 
 from contracts.bundle import (
     BIASES,
+    BUNDLE,
     HEAD_FILES,
     SCHEMA,
     TOKENIZER,
@@ -51,7 +52,7 @@ def export_head(
     head, model, tokenizer = load_head(folder)
     inputs = (*ENCODER_INPUTS, *NGRAM_INPUTS) if isinstance(model, WithNgrams) else ENCODER_INPUTS
     wanted = Wanted(HEAD_FILES[head.kind], inputs, HEAD_OUTPUTS)
-    with replaced(out) as part:
+    with replaced(out, BUNDLE) as part:
         graph, parities = write_planned(Planned(wanted, model, head_cases(model, tokenizer, head)), part, variants, say)
         (part / TOKENIZER).write_text(tokenizer.to_str())
         manifest = _manifest(part, head, name, graph, parities)

@@ -18,12 +18,14 @@ from contracts.ngrams import ngrams
 from contracts.pairs import Pair
 from contracts.precision import Precision
 from contracts.settings import ModelSettings
+from contracts.whole_folder import replaced
 from export.heads import export_head
 from inference.heads import Head as Served
 from training.class_metrics import class_figures, macro_f1
 from training.config import figures
 from training.hashed_ngrams import HashedNgrams, Learned, Texts, learn_ngrams
 from training.head import (
+    HEAD,
     Example,
     Head,
     HeadPlan,
@@ -164,8 +166,8 @@ def exported(made: Made, order: Order, measure: Measure) -> Bundle:
     """The bundle, with the figures that ``measure`` reads from its own file. Raises: ExportRefused."""
     with TemporaryDirectory() as scratch:
         folder = order.checkpoint or Path(scratch)
-        folder.mkdir(parents=True, exist_ok=True)
-        save_head(folder, *made)
+        with replaced(folder, HEAD) as part:
+            save_head(part, *made)
         return export_head(folder, order.out, order.name, order.say, order.variants, measure)
 
 

@@ -10,12 +10,13 @@ from contracts.codec import decode_event, encode_json
 from contracts.errors import BadInput
 from contracts.settings import Settings
 from contracts.topics import CLICKSTREAM
-from contracts.whole_folder import replaced
+from contracts.whole_folder import Mark, replaced
 from launch.catalogue_files import current_items
 from launch.topic_reader import read_to_end
 
 EVENTS, ITEMS = "events.jsonl.gz", "items.jsonl.gz"
 TOLD_EVERY = 1_000
+SNAPSHOT = Mark(EVENTS)
 
 
 class Snapshot(Struct, kw_only=True):
@@ -32,7 +33,7 @@ async def save_log(settings: Settings, folder: Path, read: Callable[[int], None]
     An event has the time that the loop gave it. Raises: BrokerUnavailable, TopicsRefused, EnvironmentRefused.
     """
     saved = Snapshot()
-    with replaced(folder) as part:
+    with replaced(folder, SNAPSHOT) as part:
         await _save_events(settings, part / EVENTS, saved, read)
         await _save_items(settings, part / ITEMS, saved)
     return saved

@@ -11,13 +11,14 @@ from msgspec.structs import replace
 from contracts.errors import Reason, Unacceptable
 from contracts.protocol import Protocol
 from contracts.settings import Settings
+from contracts.whole_folder import check_replaceable
 from export.folders import MODULES, described
 from inference.scorers.fallback import BLEND
 from launch.bar import bar
 from launch.log_snapshot import EVENTS, ITEMS, save_log
 from launch.one_thread import one_thread
 from training.compute import chosen_device
-from training.config import PRESETS, Plan, told
+from training.config import CHECKPOINT, PRESETS, Plan, told
 from training.encoder import quiet, width_of
 from training.log import Log, read_log
 from training.memory import available_memory, check_memory, needs
@@ -47,10 +48,11 @@ class Asked(Struct, frozen=True, kw_only=True):
 def run_training(asked: Asked, settings: Settings | None = None) -> None:
     """Train, and say how good it is. ``settings``: where Kafka is, if the log comes from there.
 
-    Raises: Unreadable, Unacceptable, EnvironmentRefused, BrokerUnavailable.
+    Raises: OutRefused, Unreadable, Unacceptable, EnvironmentRefused, BrokerUnavailable.
     """
     if asked.preset not in PRESETS:
         raise typer.BadParameter(f"{asked.preset!r}; there are {', '.join(PRESETS)}", param_hint="--preset")
+    check_replaceable(asked.out, CHECKPOINT)
     quiet()
     one_thread()
     saved = _from_topics(asked.out.with_name(f"{asked.out.name}.log"), settings) if settings else None
@@ -81,7 +83,7 @@ def transformer_of(folder: Path) -> Path:
 
 def _from_topics(folder: Path, settings: Settings) -> Path:
     """A folder with a snapshot of the topics; one that an earlier try left is taken as it is."""
-    if folder.is_dir():
+    if (folder / EVENTS).is_file():
         typer.echo(f"goes on with the log in {folder}")
         return folder
     with bar() as (say, step):

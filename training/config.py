@@ -9,11 +9,13 @@ from msgspec import Struct
 from contracts.bundle import Figure, TrainingFacts
 from contracts.errors import Reason, Unacceptable, Unreadable
 from contracts.protocol import Protocol
+from contracts.whole_folder import Mark
 
 CONFIG = "checkpoint.json"
 RANKER_WEIGHTS = "ranker.safetensors"
 ITEM_IDS = "items.json"
 ENCODER_FOLDER = "encoder"
+CHECKPOINT = Mark(CONFIG, '"feature_means"')
 #: Of ``training/model.py``: weights of another one cannot be read. 1 had several heads, and candidates saw themselves;
 #: 2 read 14 features, 3 had no outcomes.
 ARCHITECTURE = 4

@@ -25,6 +25,7 @@ from contracts.bundle import TrainingFacts
 from contracts.errors import Reason, Unacceptable, Unreadable
 from contracts.ngrams import ngrams
 from contracts.pairs import Pair, inputs_of
+from contracts.whole_folder import Mark
 from training.compute import device_of, precision
 from training.config import ENCODER_FOLDER, EncoderSize
 from training.diverged import checked, clipped
@@ -33,6 +34,7 @@ from training.hashed_ngrams import HashedNgrams
 from training.wordpiece import train_tokenizer
 
 DESCRIPTION = "head.json"
+HEAD = Mark(DESCRIPTION, '"probes"')
 WEIGHTS = "head.safetensors"
 WORD_TOKENS = 64  # of a text, to learn words from: what stands further on has the same words
 NGRAMS = "ngrams."

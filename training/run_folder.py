@@ -12,6 +12,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from contracts.features import FEATURES_VERSION
+from contracts.whole_folder import Mark, check_replaceable
 from training.config import ARCHITECTURE, Plan
 
 KEY = "run"
@@ -49,10 +50,11 @@ def run_key(plan: Plan, data_digest: str, encoder: Path | None) -> str:
 
 
 class RunFolder:
-    """``<checkpoint>.training``. What another run left there is removed."""
+    """``<checkpoint>.training``. What another run left there is removed. Raises: OutRefused, where no run made it."""
 
     def __init__(self, out: Path, key: str) -> None:
         self.path = out.with_name(f"{out.name}.training")
+        check_replaceable(self.path, Mark(KEY))
         marker = self.path / KEY
         if self.path.exists() and not (marker.exists() and marker.read_text() == key):
             shutil.rmtree(self.path)

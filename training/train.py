@@ -23,6 +23,7 @@ from training.chunks import CHECK, LEARN, Chunks, write_chunks
 from training.compute import prepare
 from training.config import (
     ARCHITECTURE,
+    CHECKPOINT,
     ENCODER_FOLDER,
     RANKER_WEIGHTS,
     Checkpoint,
@@ -183,7 +184,7 @@ def _write(out: Path, checkpoint: Checkpoint, fitted: Fitted, encoder: Path, log
     met = torch.tensor([float(item.item_id in log.met) for item in log.items])  # what nobody met learned nothing
     weights = {f"ranker.{name}": value.contiguous() for name, value in fitted.ranker.state_dict().items()}
     weights["deltas"] = fitted.vectors.deltas.weight.detach()[:-1] * met[:, None]
-    with replaced(out) as part:
+    with replaced(out, CHECKPOINT) as part:
         save_file(weights, part / RANKER_WEIGHTS)
         shutil.copytree(encoder, part / ENCODER_FOLDER)
         save_checkpoint(part, checkpoint, tuple(item.item_id for item in log.items))

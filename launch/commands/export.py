@@ -39,9 +39,12 @@ def export(
     not, it is left out of the bundle, and so it is said. Serve a variant with DAOGOU_MODEL__PRECISION=int8. The same
     folder gives the same digest.
     """
+    from contracts.bundle import BUNDLE
+    from contracts.whole_folder import check_replaceable
     from launch.training_extra import required
 
     wanted = _precisions(variants)
+    check_replaceable(out, BUNDLE)
     required()
     quiet_export()
     bundle = _exported(folder, out, name, wanted)

@@ -61,15 +61,21 @@ def finetune(
     from launch.training_extra import required
 
     required()
+
+    from contracts.bundle import BUNDLE
+    from contracts.whole_folder import check_replaceable
     from launch.bar import bar
     from launch.commands.export import quiet_export
     from launch.finetuning import Order
     from training.compute import chosen_device, prepare
     from training.config import EncoderSize
-    from training.head import HeadPlan
+    from training.head import HEAD, HeadPlan
 
     if dim % 16:
         raise typer.BadParameter(f"{dim} is no multiple of 16", param_hint="--dim")
+    check_replaceable(out, BUNDLE)
+    if checkpoint:
+        check_replaceable(checkpoint, HEAD)
     quiet_export()
     prepare(found := chosen_device(device), threads)
     size = EncoderSize(dim=dim, vocabulary=6000, max_tokens=max_tokens, masked_epochs=word_epochs)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from contracts.dialects.dataset import row_to_event, row_to_item
 from contracts.errors import EnvironmentRefused, Unacceptable, Unreadable
 from contracts.messages import CatalogueItem
-from contracts.whole_folder import replaced
+from contracts.whole_folder import Mark, replaced
 from launch import cli
 from launch.cli import run
 from training import lists
@@ -163,11 +163,11 @@ def test_available_memory_is_the_machines_or_the_containers(tmp_path: Path) -> N
 
 def test_a_full_disk_leaves_the_old_folder_as_it_was(tmp_path: Path) -> None:
     out = tmp_path / "bundle"
-    with replaced(out) as part:
+    with replaced(out, Mark(OLD)) as part:
         (part / OLD).write_text("whole")
 
     def write_until_full() -> None:
-        with replaced(out) as part:
+        with replaced(out, Mark(OLD)) as part:
             (part / "new").write_text("half")
             Path("/dev/full").write_text("no room is here, ever")
 
@@ -175,7 +175,7 @@ def test_a_full_disk_leaves_the_old_folder_as_it_was(tmp_path: Path) -> None:
         write_until_full()
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
     assert (out / OLD).read_text() == "whole"
-    with replaced(out) as part:
+    with replaced(out, Mark(OLD)) as part:
         (part / "new").write_text("whole")
     assert [path.name for path in out.iterdir()] == ["new"]
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
