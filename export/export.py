@@ -9,9 +9,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-import torch
 from safetensors.numpy import save
-from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
 from contracts.bundle import (
@@ -41,6 +39,7 @@ from export.variants import Say, write_planned
 from training.config import ENCODER_FOLDER, RANKER_WEIGHTS, Checkpoint, load_checkpoint, load_item_ids
 from training.encoder import TextEncoder, load_encoder
 from training.model import Ranker, Retriever
+from training.weights import fill, read_tensors, tensor_of
 
 
 def export_bundle(
@@ -49,23 +48,30 @@ def export_bundle(
     """Export a checkpoint folder, each graph in fp32 and, where they pass their gates, in ``variants``.
 
     Raises:
-        Unreadable: it is no checkpoint.
-        Unacceptable: its weights are pickles.
+        Unreadable: it is no checkpoint, or a file of it is damaged.
+        Unacceptable: its weights are pickles, or do not fit each other.
         ExportRefused: a graph disagrees with PyTorch; the message says which, where and by how much.
     """
     plan = load_checkpoint(checkpoint)
     ranker = load_ranker(checkpoint, plan)
     encoder, tokenizer = load_encoder(checkpoint / ENCODER_FOLDER, plan.max_tokens)
+    _check_width(encoder, plan, checkpoint)
+    deltas = _deltas(checkpoint, plan)
     with replaced(out, BUNDLE) as part:
         found = [write_planned(one, part, variants, say) for one in _planned(ranker, encoder, tokenizer, plan)]
         (part / TOKENIZER).write_text(tokenizer.to_str())
-        (part / ITEM_DELTAS).write_bytes(_deltas(checkpoint))
+        (part / ITEM_DELTAS).write_bytes(deltas)
         bundle = _sealed(part, found, plan, name)
     return Bundle(out, bundle.manifest, bundle.digest)
 
 
 def load_ranker(folder: Path, checkpoint: Checkpoint) -> Ranker:
-    """The ranker of a checkpoint, ready to answer. Raises: Unacceptable where the weights are no safetensors."""
+    """The ranker of a checkpoint, ready to answer.
+
+    Raises:
+        Unreadable: the weights are damaged.
+        Unacceptable: they are no safetensors, or not those of the model that the checkpoint describes.
+    """
     path = folder / RANKER_WEIGHTS
     if not path.exists():
         raise Unacceptable(
@@ -74,8 +80,8 @@ def load_ranker(folder: Path, checkpoint: Checkpoint) -> Ranker:
         )
     size = checkpoint.plan.ranker
     ranker = Ranker(size, checkpoint.text_dim + size.delta_dim)
-    state = {k.removeprefix("ranker."): v for k, v in load_file(path).items() if k.startswith("ranker.")}
-    ranker.load_state_dict(state)
+    state = {k.removeprefix("ranker."): v for k, v in read_tensors(path).items() if k.startswith("ranker.")}
+    fill(ranker, state, path)
     ranker.keep_outcomes(checkpoint.outcomes)
     return ranker.eval()
 
@@ -106,8 +112,17 @@ def _sealed(part: Path, found: Sequence[tuple[Graph, tuple[Parity, ...]]], plan:
     )  # fmt: skip
 
 
-def _deltas(checkpoint: Path) -> bytes:
-    ids = np.frombuffer(msgspec.json.encode(load_item_ids(checkpoint)), np.uint8)
-    with torch.no_grad():
-        deltas = load_file(checkpoint / RANKER_WEIGHTS)["deltas"].numpy()
-    return save({"deltas": deltas, "item_ids": ids})
+def _check_width(encoder: TextEncoder, plan: Checkpoint, checkpoint: Path) -> None:
+    width = int(encoder.bert.config.hidden_size)  # type: ignore[union-attr,arg-type]
+    if width != plan.text_dim:
+        raise Unacceptable(
+            Reason.NOT_APPLICABLE,
+            f"{checkpoint / ENCODER_FOLDER} makes vectors of {width} numbers, the ranker reads {plan.text_dim}",
+        )
+
+
+def _deltas(checkpoint: Path, plan: Checkpoint) -> bytes:
+    """Raises: Unreadable, Unacceptable, where there is no delta for each item."""
+    ids, path = load_item_ids(checkpoint), checkpoint / RANKER_WEIGHTS
+    deltas = tensor_of(read_tensors(path), "deltas", (len(ids), plan.plan.ranker.delta_dim), path)
+    return save({"deltas": deltas.numpy(), "item_ids": np.frombuffer(msgspec.json.encode(ids), np.uint8)})

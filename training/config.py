@@ -135,8 +135,12 @@ def load_checkpoint(folder: Path) -> Checkpoint:
 
 
 def load_item_ids(folder: Path) -> tuple[str, ...]:
-    """The items of the trained deltas, in their order."""
-    return msgspec.json.decode((folder / ITEM_IDS).read_bytes(), type=tuple[str, ...])
+    """The items of the trained deltas, in their order. Raises: Unreadable."""
+    path = folder / ITEM_IDS
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=tuple[str, ...])
+    except (OSError, msgspec.DecodeError) as error:
+        raise Unreadable(Reason.INVALID_FIELD, f"{path} cannot be read: {error}") from error
 
 
 def figures(values: dict[str, float]) -> tuple[Figure, ...]:

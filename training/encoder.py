@@ -6,7 +6,7 @@ that it is frozen: an item's vector is the mean of its last layer over the text,
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -132,16 +132,11 @@ def load_transformer(folder: Path) -> PreTrainedModel:
     try:
         model, told = AutoModel.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, attn_implementation="eager", trust_remote_code=False,
-            output_loading_info=True,
+            output_loading_info=True, ignore_mismatched_sizes=True,
         )  # fmt: skip
     except (OSError, ValueError, SafetensorError) as error:
         raise Unreadable(Reason.INVALID_FIELD, f"{folder} cannot be loaded: {str(error).splitlines()[0]}") from error
-    missing = sorted(name for name in told["missing_keys"] if not name.startswith("pooler."))
-    if missing:
-        raise Unacceptable(
-            Reason.NOT_APPLICABLE,
-            f"{folder}: the weights lack {len(missing)} tensors that config.json asks for, {missing[0]} the first",
-        )
+    _check_all_read(folder, told["missing_keys"], [name for name, *_ in told["mismatched_keys"]])
     return model  # type: ignore[no-any-return]
 
 
@@ -154,6 +149,16 @@ def width_of(folder: Path) -> int:
         raise Unreadable(
             Reason.INVALID_FIELD, f"{folder}/config.json says no hidden_size of a BERT: {error}"
         ) from error
+
+
+def _check_all_read(folder: Path, missing: Iterable[str], misshapen: Iterable[str]) -> None:
+    for names, how in ((misshapen, "have in another shape"), (missing, "lack")):
+        wrong = sorted(name for name in names if not name.startswith("pooler."))
+        if wrong:
+            raise Unacceptable(
+                Reason.NOT_APPLICABLE,
+                f"{folder}: the weights {how} {len(wrong)} tensors that config.json asks for, {wrong[0]} the first",
+            )
 
 
 def _check_model_folder(folder: Path) -> None:

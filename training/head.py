@@ -16,14 +16,14 @@ import torch
 from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from contracts.biases import Biases
 from contracts.bundle import TrainingFacts
 from contracts.errors import Reason, Unacceptable, Unreadable
-from contracts.ngrams import ngrams
+from contracts.ngrams import BUCKETS, ngrams
 from contracts.pairs import Pair, inputs_of
 from contracts.whole_folder import Mark
 from training.compute import device_of, precision
@@ -31,6 +31,7 @@ from training.config import ENCODER_FOLDER, EncoderSize
 from training.diverged import checked, clipped
 from training.encoder import Say, TextEncoder, batches, learn_words, load_encoder, new_model, save_encoder
 from training.hashed_ngrams import HashedNgrams
+from training.weights import fill, read_tensors
 from training.wordpiece import train_tokenizer
 
 DESCRIPTION = "head.json"
@@ -230,11 +231,20 @@ def load_head(folder: Path) -> tuple[Head, Model, Tokenizer]:
         raise Unacceptable(Reason.NOT_APPLICABLE, f"{folder} has no {WEIGHTS}; pickles are refused: they run code")
     encoder, tokenizer = load_encoder(folder / ENCODER_FOLDER, head.max_tokens)
     model = HeadModel(encoder.bert, len(head.outputs))
-    tensors = load_file(folder / WEIGHTS)
-    model.out.load_state_dict({name: tensors[name] for name in model.out.state_dict()})
-    beside = {name.removeprefix(NGRAMS): tensor for name, tensor in tensors.items() if name.startswith(NGRAMS)}
-    whole = WithNgrams(model, HashedNgrams(**beside)) if beside else model
+    tensors = read_tensors(folder / WEIGHTS)
+    beside = {name.removeprefix(NGRAMS): tensors.pop(name) for name in list(tensors) if name.startswith(NGRAMS)}
+    fill(model.out, tensors, folder / WEIGHTS)
+    whole = WithNgrams(model, _ngrams_of(beside, len(head.outputs), folder / WEIGHTS)) if beside else model
     return head, whole.eval(), tokenizer
+
+
+def _ngrams_of(tensors: dict[str, Tensor], classes: int, path: Path) -> HashedNgrams:
+    """Raises: Unacceptable, where they are not those of so many classes."""
+    rows = tensors["table"].shape[:1].numel() if "table" in tensors else 0
+    empty = torch.zeros(BUCKETS, dtype=torch.int64), torch.zeros(rows, classes + 1), torch.zeros(classes)
+    found = HashedNgrams(*empty)
+    fill(found, tensors, path)
+    return found
 
 
 def _kept(model: HeadModel, tokenizer: Tokenizer, task: Task) -> tuple[float, dict[str, Tensor]]:

@@ -74,8 +74,8 @@ def read_log(events: Path, items: Path | None, hold_back: int = 0, until: float 
     known = met | _met(found.take(held))[0]
     return Log(
         events=kept, items=_catalogue(known, _items(items, refused) if items else ()), refused=refused,
-        digest=digest_of(content_of(events, items), hold_back, until), shoppers=len(np.unique(shoppers_of(kept))), met=met,
-        untimed=made_up,
+        digest=digest_of(content_of(events, items), hold_back, until), shoppers=len(np.unique(shoppers_of(kept))),
+        met=met, untimed=made_up,
     )  # fmt: skip
 
 
