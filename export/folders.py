@@ -6,7 +6,7 @@ there would change the vectors, so it is refused by name.
 """
 
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Struct, field
@@ -14,6 +14,7 @@ from msgspec import Struct, field
 from contracts.errors import Reason, Unacceptable, Unreadable
 from training.config import CONFIG as CHECKPOINT
 from training.encoder import Pooling
+from training.weights import lacking, pickled
 
 MODULES = "modules.json"
 CONFIG = "config.json"
@@ -24,6 +25,7 @@ POSITIONS_BEFORE = {"bert": 0, "distilbert": 0, "roberta": 2, "mpnet": 2}
 NO_LIMIT = 1 << 20  # tokens; the transformer's own limit is less
 
 Part = TypeVar("Part")
+FolderKind = Literal["checkpoint", "encoder"]
 
 
 class Described(NamedTuple):
@@ -66,10 +68,22 @@ class _Model(Struct):
     auto_map: dict[str, Any] = field(default_factory=dict)
 
 
-def is_encoder(folder: Path) -> bool:
-    """Whether the folder is a text encoder, and no checkpoint of ours."""
-    named = (folder / MODULES).is_file() or (folder / CONFIG).is_file()
-    return named and not (folder / CHECKPOINT).exists()
+def kind_of(folder: Path) -> FolderKind:
+    """What the folder is, by the first of its descriptions.
+
+    Raises:
+        Unacceptable: a pickle, or a folder with pickles alone.
+        Unreadable: it describes itself as nothing that can be exported.
+    """
+    described_by: dict[str, FolderKind] = {CHECKPOINT: "checkpoint", MODULES: "encoder", CONFIG: "encoder"}
+    for name, kind in described_by.items():
+        if (folder / name).is_file():
+            return kind
+    if pickled(folder):
+        raise lacking(folder)
+    raise Unreadable(
+        Reason.EMPTY, f"{folder} is no checkpoint and no text encoder: it has none of {', '.join(described_by)}"
+    )
 
 
 def described(folder: Path) -> Described:

@@ -23,6 +23,7 @@ from contracts.messages import CatalogueItem
 from training.compute import device_of, precision
 from training.config import EncoderSize
 from training.diverged import checked, clipped
+from training.weights import SAFE, lacking, pickled
 from training.wordpiece import PAD, train_tokenizer
 
 MASKED_SHARE = 0.15
@@ -162,15 +163,13 @@ def _check_all_read(folder: Path, missing: Iterable[str], misshapen: Iterable[st
 
 
 def _check_model_folder(folder: Path) -> None:
+    if pickled(folder):
+        raise lacking(folder)
     for name in ("config.json", "tokenizer.json"):
         if not (folder / name).is_file():
             raise Unreadable(Reason.EMPTY, f"{folder} has no {name}: it is no model folder in Hugging Face's form")
-    if not list(folder.glob("*.safetensors")):
-        raise Unacceptable(
-            Reason.NOT_APPLICABLE,
-            f"{folder} has no *.safetensors; a pickle (*.bin, *.pt) can run code and is never loaded. Convert it where "
-            "you trust it: AutoModel.from_pretrained(FOLDER).save_pretrained(OUT, safe_serialization=True)",
-        )
+    if not list(folder.glob(f"*{SAFE}")):
+        raise lacking(folder)
 
 
 def save_encoder(encoder: TextEncoder, tokenizer: Tokenizer, folder: Path) -> None:

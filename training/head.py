@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from contracts.biases import Biases
 from contracts.bundle import TrainingFacts
-from contracts.errors import Reason, Unacceptable, Unreadable
+from contracts.errors import Reason, Unreadable
 from contracts.ngrams import BUCKETS, ngrams
 from contracts.pairs import Pair, inputs_of
 from contracts.whole_folder import Mark
@@ -31,7 +31,7 @@ from training.config import ENCODER_FOLDER, EncoderSize
 from training.diverged import checked, clipped
 from training.encoder import Say, TextEncoder, batches, learn_words, load_encoder, new_model, save_encoder
 from training.hashed_ngrams import HashedNgrams
-from training.weights import fill, read_tensors
+from training.weights import fill, lacking_tensors, read_tensors
 from training.wordpiece import train_tokenizer
 
 DESCRIPTION = "head.json"
@@ -228,7 +228,7 @@ def load_head(folder: Path) -> tuple[Head, Model, Tokenizer]:
             Reason.EMPTY, f"{folder} is no fine-tuned head: {DESCRIPTION} cannot be read: {error}"
         ) from error
     if not (folder / WEIGHTS).is_file():
-        raise Unacceptable(Reason.NOT_APPLICABLE, f"{folder} has no {WEIGHTS}; pickles are refused: they run code")
+        raise lacking_tensors(folder, WEIGHTS)
     encoder, tokenizer = load_encoder(folder / ENCODER_FOLDER, head.max_tokens)
     model = HeadModel(encoder.bert, len(head.outputs))
     tensors = read_tensors(folder / WEIGHTS)

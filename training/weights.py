@@ -9,6 +9,10 @@ from torch import Tensor, nn
 
 from contracts.errors import Reason, Unacceptable, Unreadable
 
+SAFE = ".safetensors"
+PICKLES = (".bin", ".pkl", ".pt", ".pth")
+CONVERT_MODEL = "AutoModel.from_pretrained(FOLDER).save_pretrained(OUT, safe_serialization=True)"
+
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """All tensors of a file. Raises: Unreadable, where it is cut short or is no safetensors."""
@@ -44,3 +48,25 @@ def _check_shapes(wanted: Mapping[str, tuple[int, ...]], tensors: Mapping[str, T
 def _misfit(path: Path, name: str, found: str, count: int) -> Unacceptable:
     others = f"; {count} tensors in all do not fit" if count > 1 else ""
     return Unacceptable(Reason.NOT_APPLICABLE, f"{path} does not fit the model beside it: {name} is {found}{others}")
+
+
+def pickled(path: Path) -> bool:
+    """Whether it is a pickle by its name, or a folder whose only weights are pickles."""
+    files = list(path.iterdir()) if path.is_dir() else [path]
+    endings = {file.suffix for file in files}
+    return bool(endings & set(PICKLES)) and SAFE not in endings
+
+
+def lacking(path: Path, wanted: str = f"*{SAFE}", convert: str = CONVERT_MODEL) -> Unacceptable:
+    """That ``wanted``, what weights are read from, is not there, and how a pickle becomes it."""
+    endings, has = ", ".join(f"*{ending}" for ending in PICKLES), "has" if path.is_dir() else "is"
+    return Unacceptable(
+        Reason.NOT_APPLICABLE,
+        f"{path} {has} no {wanted}; a pickle ({endings}) can run code and is never loaded. "
+        f"Convert it where you trust it: {convert}",
+    )
+
+
+def lacking_tensors(folder: Path, file: str) -> Unacceptable:
+    """``lacking``, of a file of ours."""
+    return lacking(folder, file, f'safetensors.torch.save_file(torch.load(FILE, weights_only=True), "{file}")')

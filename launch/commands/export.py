@@ -54,9 +54,9 @@ def export(
 def _exported(folder: Path, out: Path, name: str, variants: tuple[Precision, ...]) -> "Bundle":
     from export.encoders import export_encoder
     from export.export import export_bundle
-    from export.folders import is_encoder
+    from export.folders import kind_of
 
-    if is_encoder(folder):
+    if kind_of(folder) == "encoder":
         return export_encoder(folder, out, name, variants, typer.echo)
     return export_bundle(folder, out, name, typer.echo, variants)
 
