@@ -14,6 +14,7 @@ from msgspec import Struct, field
 from contracts.errors import Reason, Unacceptable, Unreadable
 from training.config import CONFIG as CHECKPOINT
 from training.encoder import Pooling
+from training.head import DESCRIPTION as HEAD
 from training.weights import lacking, pickled
 
 MODULES = "modules.json"
@@ -25,7 +26,7 @@ POSITIONS_BEFORE = {"bert": 0, "distilbert": 0, "roberta": 2, "mpnet": 2}
 NO_LIMIT = 1 << 20  # tokens; the transformer's own limit is less
 
 Part = TypeVar("Part")
-FolderKind = Literal["checkpoint", "encoder"]
+FolderKind = Literal["checkpoint", "head", "encoder"]
 
 
 class Described(NamedTuple):
@@ -75,14 +76,17 @@ def kind_of(folder: Path) -> FolderKind:
         Unacceptable: a pickle, or a folder with pickles alone.
         Unreadable: it describes itself as nothing that can be exported.
     """
-    described_by: dict[str, FolderKind] = {CHECKPOINT: "checkpoint", MODULES: "encoder", CONFIG: "encoder"}
+    described_by: dict[str, FolderKind] = {
+        CHECKPOINT: "checkpoint", HEAD: "head", MODULES: "encoder", CONFIG: "encoder"
+    }  # fmt: skip
     for name, kind in described_by.items():
         if (folder / name).is_file():
             return kind
     if pickled(folder):
         raise lacking(folder)
     raise Unreadable(
-        Reason.EMPTY, f"{folder} is no checkpoint and no text encoder: it has none of {', '.join(described_by)}"
+        Reason.EMPTY,
+        f"{folder} is no checkpoint, no head and no text encoder: it has none of {', '.join(described_by)}",
     )
 
 

@@ -18,7 +18,8 @@ def export(
     folder: Annotated[
         Path,
         typer.Argument(
-            help="A folder that `daogou train` wrote, or a text encoder's (Hugging Face, sentence-transformers)."
+            help="What `daogou train` or `finetune --checkpoint` wrote, or a text encoder (Hugging Face, "
+            "sentence-transformers)."
         ),
     ],
     out: Annotated[Path, typer.Option(help="The bundle's folder; an old one there is replaced.")] = Path("bundle"),
@@ -29,7 +30,8 @@ def export(
 ) -> None:
     """Export to ONNX, compare with PyTorch, and seal the folder with its proof.
 
-    What the folder is, it says itself: `checkpoint.json` is a checkpoint of ours; `modules.json`
+    What the folder is, it says itself: `checkpoint.json` is a checkpoint of ours; `head.json` is what
+    `daogou finetune --checkpoint` kept, without the figures of its test texts, which are not in it; `modules.json`
     (sentence-transformers: transformer, pooling by mean or cls, normalisation or none) or `config.json` (Hugging Face:
     bert, distilbert, roberta, mpnet; mean, of unit length) is a text encoder, which becomes one ONNX file with its
     tokenizer. Weights are read from *.safetensors, never from pickles.
@@ -43,7 +45,7 @@ def export(
     from contracts.whole_folder import check_replaceable
     from launch.training_extra import required
 
-    wanted = _precisions(variants)
+    wanted = precisions(variants)
     check_replaceable(out, BUNDLE)
     required()
     quiet_export()
@@ -55,13 +57,18 @@ def _exported(folder: Path, out: Path, name: str, variants: tuple[Precision, ...
     from export.encoders import export_encoder
     from export.export import export_bundle
     from export.folders import kind_of
+    from export.heads import export_head
 
-    if kind_of(folder) == "encoder":
+    kind = kind_of(folder)
+    if kind == "encoder":
         return export_encoder(folder, out, name, variants, typer.echo)
+    if kind == "head":
+        return export_head(folder, out, name, typer.echo, variants)
     return export_bundle(folder, out, name, typer.echo, variants)
 
 
-def _precisions(names: str) -> tuple[Precision, ...]:
+def precisions(names: str) -> tuple[Precision, ...]:
+    """What `--variants` names. Raises: BadParameter, for what is no precision."""
     known = {p.value: p for p in Precision if p is not Precision.FP32}
     found = dict.fromkeys(name.strip() for name in names.split(",") if name.strip() not in ("", "fp32"))
     wrong = [name for name in found if name not in known]

@@ -43,7 +43,12 @@ def finetune(
     dim: Annotated[int, typer.Option(min=16, help="Width, a multiple of 16; only without --encoder.")] = 96,
     max_tokens: Annotated[int, typer.Option(min=8, help="A longer text is cut.")] = 128,
     learning_rate: Annotated[float | None, typer.Option(min=0.0, help="[default: 5e-4; 5e-5 with --encoder]")] = None,
-    checkpoint: Annotated[Path | None, typer.Option(help="Keep the PyTorch weights here as well.")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Keep the PyTorch weights here as well, for `daogou export`.")
+    ] = None,
+    variants: Annotated[
+        str, typer.Option(help="Further precisions, with commas: fp16,int8. fp32 is always there.")
+    ] = "",
     seed: Annotated[int, typer.Option(help="The same seed gives the same bundle; the split never changes.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="Threads of PyTorch.")] = 1,
     device: Device = "auto",
@@ -65,7 +70,7 @@ def finetune(
     from contracts.bundle import BUNDLE
     from contracts.whole_folder import check_replaceable
     from launch.bar import bar
-    from launch.commands.export import quiet_export
+    from launch.commands.export import precisions, quiet_export
     from launch.finetuning import Order
     from training.compute import chosen_device, prepare
     from training.config import EncoderSize
@@ -87,6 +92,7 @@ def finetune(
             say,
             encoder,
             checkpoint,
+            precisions(variants),
         )
         bundle = _made(files, task, (text, label or _LABELS[task], time, stars), positive, order)
     _show(bundle)

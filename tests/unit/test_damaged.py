@@ -118,6 +118,11 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 HEADS: dict[str, tuple[Spoil, type[Exception], str]] = {
     "half the weights": (cut(WEIGHTS), Unreadable, r"head\.safetensors cannot be read: "),
+    "pickles": (
+        lambda folder: (folder / WEIGHTS).rename(folder / "head.pth"),
+        Unacceptable,
+        r"no head\.safetensors; a pickle .* Convert it where you trust it: safetensors",
+    ),
     "half the encoder": (cut(ENCODER), Unreadable, r"encoder cannot be loaded: "),
     "half the description": (cut("head.json"), Unreadable, r"head\.json cannot be read: "),
     "a tensor less": (without(WEIGHTS, "weight"), Unacceptable, r"weight is missing, \[2, 16\]"),

@@ -104,6 +104,27 @@ def test_a_rate_that_ruins_the_head_is_named_and_nothing_is_written(
     assert not (made / "ruined").exists()
 
 
+def test_what_was_kept_is_exported_again_with_variants(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same graph as the one that `finetune` exported from it."""
+    words = ["export", str(made / "checkpoint"), "--out", str(made / "kept"), "--variants", "fp16"]
+    assert run(words) == 0
+    first, again = open_bundle(made / "sentiment"), open_bundle(made / "kept")
+    assert again.read("classifier.onnx") == first.read("classifier.onnx")
+    assert (again.manifest.kind, again.manifest.heads) == ("classifier", first.manifest.heads)
+    assert {entry.name for entry in again.manifest.files} - {entry.name for entry in first.manifest.files} == {
+        "classifier.fp16.onnx"
+    }
+    assert "classifier.fp16.onnx: at most" in capsys.readouterr().out
+
+
+def test_finetune_makes_the_variants_that_are_named(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["finetune", str(made / "rows.jsonl.gz"), "--dim", "16", "--max-tokens", "16", "--epochs", "1"]
+    assert run([*words, "--word-epochs", "0", "--out", str(made / "small"), "--variants", "fp16"]) == 0
+    assert open_bundle(made / "small").has("classifier.fp16.onnx")
+    assert run([*words, "--out", str(made / "other"), "--variants", "int4"]) == 2
+    assert "int4" in capsys.readouterr().err
+
+
 def test_neither_the_engine_nor_an_encoder_takes_it(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bundle = open_bundle(made / "sentiment")
     with pytest.raises(BundleRefused, match=r"is a classifier.*no slates"):
