@@ -68,7 +68,8 @@ class Parity(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """ONNX Runtime against PyTorch on the golden batch and the edge cases, and what was asked of it.
 
     ``max_abs_difference`` is at most ``tolerance``; ``rank_correlation`` (the worst list's) and ``top10_kept`` (the
-    mean) are at least ``least_...``.
+    mean over all lists; of the case that keeps least, the mean over its own) are at least ``least_...``.
+    ``worst_top10_kept`` None: export did not measure it then.
     """
 
     file: str
@@ -79,6 +80,8 @@ class Parity(Struct, frozen=True, kw_only=True, omit_defaults=True):
     precision: Precision = Precision.FP32
     least_rank_correlation: float = 0.0
     least_top10_kept: float = 0.0
+    worst_top10_kept: float | None = None
+    least_worst_top10_kept: float = 0.0
 
 
 class Figure(Struct, frozen=True, kw_only=True):

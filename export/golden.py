@@ -31,7 +31,7 @@ class Shape(NamedTuple):
 def shapes(limit: int) -> tuple[Shape, ...]:
     """A batch, one event, none at all, the limit and more than it; one candidate, and thousands; a full batch."""
     return (
-        Shape(4, min(12, limit), 30), Shape(2, 1, 10), Shape(1, 1, 1), Shape(3, limit, 100), Shape(2, limit + 7, 20),
+        Shape(4, min(12, limit), 30), Shape(2, 1, 30), Shape(1, 1, 1), Shape(3, limit, 100), Shape(2, limit + 7, 20),
         Shape(2, min(20, limit), 1), Shape(2, min(20, limit), 5000), Shape(64, limit, 100),
     )  # fmt: skip
 

@@ -17,7 +17,7 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 from contracts.bundle import Graph, Parity
 from contracts.precision import Precision, variant_name
 from export.graphs import plain, write_graph
-from export.parity import Planned, checked, compare, feeds, open_session, shortfall
+from export.parity import Planned, checked, compare, feeds, figures, open_session, shortfall
 
 ROUNDS = 5
 PAYS = 0.95  # of the time in fp32; less than a twentieth is noise
@@ -37,7 +37,7 @@ def write_planned(
     say(f"exporting {file}")
     graph = write_graph(planned.module, planned.wanted, planned.cases[0], folder)
     parity = checked(planned, folder)
-    say(f"{file}: at most {parity.max_abs_difference:.1e} from PyTorch, top 10 kept {parity.top10_kept:.0%}")
+    say(f"{file}: {figures(parity)}")
     proved = [_variant(planned, folder, precision, say) for precision in variants]
     return graph, (parity, *(found for found in proved if found))
 
@@ -50,10 +50,7 @@ def _variant(planned: Planned, folder: Path, precision: Precision, say: Say) -> 
         (folder / file).unlink()
         say(f"{file}: LEFT OUT, it {lacking}; serving uses {planned.wanted.file} for it")
         return None
-    say(
-        f"{file}: at most {parity.max_abs_difference:.1e} from PyTorch, rank correlation "
-        f"{parity.rank_correlation:.4f}, top 10 kept {parity.top10_kept:.1%}; {_times(planned, folder, file)}"
-    )
+    say(f"{file}: {figures(parity)}; {_times(planned, folder, file)}")
     return parity
 
 

@@ -45,6 +45,15 @@ def _what(manifest: "Manifest") -> str:  # type: ignore[name-defined]  # noqa: F
     return f"{'a regressor ' if manifest.kind == 'regressor' else ''}{trained}seed {facts.seed}"
 
 
+def _proof(parity: "Parity | None") -> tuple[str, ...]:  # type: ignore[name-defined]  # noqa: F821  loaded where used
+    if parity is None:
+        return ("", "", "", "")
+    worst = "" if parity.worst_top10_kept is None else f"{parity.worst_top10_kept:.0%}"
+    return (
+        f"{parity.max_abs_difference:.1e}", f"{parity.rank_correlation:.4f}", f"{parity.top10_kept:.0%}", worst
+    )  # fmt: skip
+
+
 @app.command()
 def show(folder: Folder = None, as_json: Json = False) -> None:
     """Show what it was trained on, how good it is, how near ONNX is to PyTorch, and what made it."""
@@ -61,12 +70,8 @@ def show(folder: Folder = None, as_json: Json = False) -> None:
     typer.echo(_what(manifest))
     for figure in facts.metrics:
         typer.echo(f"  {figure.name:<36}{figure.value:g}")
-    table = Table("file", "bytes", "max difference", "rank correlation", "top 10 kept")
+    table = Table("file", "bytes", "max difference", "rank correlation", "top 10 kept", "worst case")
     parities = {parity.file: parity for parity in manifest.parity}
     for entry in manifest.files:
-        p = parities.get(entry.name)
-        proof = (
-            (f"{p.max_abs_difference:.1e}", f"{p.rank_correlation:.4f}", f"{p.top10_kept:.0%}") if p else ("", "", "")
-        )
-        table.add_row(entry.name, f"{entry.bytes:,}", *proof)
+        table.add_row(entry.name, f"{entry.bytes:,}", *_proof(parities.get(entry.name)))
     Console().print(table)

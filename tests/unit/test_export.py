@@ -9,6 +9,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 import torch
+from msgspec.structs import replace
 from onnx import numpy_helper
 
 from contracts.bundle import RANKER, open_bundle
@@ -16,9 +17,9 @@ from contracts.errors import BundleRefused, ExportRefused, Unacceptable
 from contracts.features import RANKER_INPUTS
 from contracts.precision import Precision
 from export.export import export_bundle, load_ranker
-from export.golden import ranker_cases
+from export.golden import ranker_cases, shapes
 from export.graphs import OPSET, Wanted, write_graph
-from export.parity import Planned, checked
+from export.parity import TOP, Planned, checked, compare, shortfall
 from launch.cli import run
 from tests.trained import VARIANTS, Trained
 from training.config import ARCHITECTURE, CONFIG, RANKER_WEIGHTS, load_checkpoint
@@ -76,6 +77,18 @@ class Wrong(torch.nn.Module):
         return logits + (torch.arange(logits.shape[1]) == 0)[None, :, None] * 0.01
 
 
+class OneCaseWrong(torch.nn.Module):
+    """Answers what the ranker does, but for histories of one event."""
+
+    def __init__(self, ranker: Ranker) -> None:
+        super().__init__()
+        self.ranker = ranker
+
+    def forward(self, vectors: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.ranker(vectors, *others)
+        return -logits if vectors.shape[1] == 1 else logits
+
+
 def test_a_wrong_export_is_refused(trained: Trained, tmp_path: Path) -> None:
     checkpoint = load_checkpoint(trained.checkpoint)
     ranker = load_ranker(trained.checkpoint, checkpoint)
@@ -115,6 +128,43 @@ def test_a_file_that_was_changed_after_it_was_written_is_refused(
     onnx.save_model(model, tmp_path / RANKER)
     with pytest.raises(ExportRefused, match=r"ranker\.onnx differs from PyTorch"):
         checked(Planned(WANTED, ranker, cases), tmp_path)
+
+
+def test_a_history_of_one_is_ordered_too() -> None:
+    """Every case with a choice has more candidates than the top 10 that is compared."""
+    assert not [shape for shape in shapes(20) if 1 < shape.candidates <= TOP]
+    assert any(shape.history == 1 and shape.candidates > TOP for shape in shapes(20))
+
+
+def test_one_case_that_loses_its_top_10_is_refused(trained: Trained, tmp_path: Path) -> None:
+    """Few lists among hundreds: the mean hardly sees them."""
+    checkpoint = load_checkpoint(trained.checkpoint)
+    ranker = load_ranker(trained.checkpoint, checkpoint)
+    cases = ranker_cases(checkpoint.text_dim + checkpoint.plan.ranker.delta_dim, checkpoint.plan.ranker.history_limit)
+    planned = Planned(WANTED, OneCaseWrong(ranker).eval(), cases)
+    (tmp_path / RANKER).write_bytes(trained.bundle.read(RANKER))
+    parity = compare(planned, tmp_path, Precision.FP32)
+    assert parity.worst_top10_kept is not None
+    assert parity.worst_top10_kept < 0.5
+    assert parity.top10_kept > 0.9
+    small = replace(parity, max_abs_difference=0.0, rank_correlation=1.0, top10_kept=1.0)
+    assert shortfall(small).startswith(f"keeps {parity.worst_top10_kept:.1%} of PyTorch's top 10 in one case; at least")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "first"),
+    [
+        ({"max_abs_difference": 0.5}, "differs from PyTorch by up to 0.5; at most 0.001 is allowed (at most"),
+        ({"rank_correlation": 0.5}, "orders a list otherwise than PyTorch; a rank correlation of at least 0.999"),
+        ({"top10_kept": 0.5}, "keeps 50.0% of PyTorch's top 10; at least 99% is asked (at most"),
+        ({"worst_top10_kept": 0.5}, "keeps 50.0% of PyTorch's top 10 in one case; at least 95% is asked (at most"),
+        ({"top10_kept": 0.5, "worst_top10_kept": 0.4}, "keeps 50.0% of PyTorch's top 10; at least 99% is asked, and k"),
+    ],
+)
+def test_what_failed_is_named_first(trained: Trained, wrong: dict[str, float], first: str) -> None:
+    parity = trained.bundle.manifest.parity[0]
+    assert shortfall(parity) == shortfall(replace(parity, worst_top10_kept=None)) == ""
+    assert shortfall(replace(parity, **wrong)).startswith(first)
 
 
 def test_a_pickle_is_refused(trained: Trained, tmp_path: Path) -> None:
