@@ -177,8 +177,8 @@ class Bundle(Struct, frozen=True):
         """
         if precision not in self.precisions:
             raise BundleRefused(
-                f"{self.folder} has no graph in {precision.value}: export it again with --variants {precision.value}, "
-                "or set DAOGOU_MODEL__PRECISION=fp32"
+                f"{self.folder} has no graph in {precision.value}: export it again with --variants {precision.value} "
+                "(and --keep-slow, where it did not pay), or set DAOGOU_MODEL__PRECISION=fp32"
             )
         name = variant_name(file, precision)
         return name if self.has(name) else file

@@ -32,8 +32,9 @@ UNTRAINED = TrainingFacts(data_digest="none", events=0, shoppers=0, items=0, see
 
 
 def export_encoder(
-    folder: Path, out: Path, name: str, variants: Sequence[Precision] = (), say: Say = lambda _: None
-) -> Bundle:
+    folder: Path, out: Path, name: str, variants: Sequence[Precision] = (), say: Say = lambda _: None,
+    keep_slow: bool = False,
+) -> Bundle:  # fmt: skip
     """Export a folder in Hugging Face's or sentence-transformers' form.
 
     Raises:
@@ -45,7 +46,7 @@ def export_encoder(
     encoder, tokenizer = load_pooled(plan)
     planned = Planned(Wanted(ITEM_ENCODER, ENCODER_INPUTS, ("vectors",)), encoder, encoder_cases(tokenizer))
     with replaced(out, BUNDLE) as part:
-        graph, parities = write_planned(planned, part, variants, say)
+        graph, parities = write_planned(planned, part, variants, say, keep_slow)
         (part / TOKENIZER).write_text(tokenizer.to_str())
         files = (TOKENIZER, *(parity.file for parity in parities))
         sealed = write_manifest(

@@ -1,7 +1,8 @@
 """``export_bundle``: a checkpoint in, a verified bundle out: three graphs, tokenizer, deltas, manifest with the proof.
 
 A graph is written, loaded into ONNX Runtime, and compared with PyTorch on a golden batch and on edge cases. Where they
-disagree there is no bundle. Nothing in it depends on the day or the machine: exported twice, it has the same digest.
+disagree there is no bundle. Nothing in it depends on the day or the machine, but which int8 graphs pay: exported twice,
+it has the same digest.
 """
 
 from collections.abc import Sequence
@@ -43,9 +44,10 @@ from training.weights import fill, lacking_tensors, read_tensors, tensor_of
 
 
 def export_bundle(
-    checkpoint: Path, out: Path, name: str = "daogou", say: Say = lambda _: None, variants: Sequence[Precision] = ()
-) -> Bundle:
-    """Export a checkpoint folder, each graph in fp32 and, where they pass their gates, in ``variants``.
+    checkpoint: Path, out: Path, name: str = "daogou", say: Say = lambda _: None, variants: Sequence[Precision] = (),
+    keep_slow: bool = False,
+) -> Bundle:  # fmt: skip
+    """Export a checkpoint folder, each graph in fp32 and, where they pass their gates and pay, in ``variants``.
 
     Raises:
         Unreadable: it is no checkpoint, or a file of it is damaged.
@@ -58,7 +60,8 @@ def export_bundle(
     _check_width(encoder, plan, checkpoint)
     deltas = _deltas(checkpoint, plan)
     with replaced(out, BUNDLE) as part:
-        found = [write_planned(one, part, variants, say) for one in _planned(ranker, encoder, tokenizer, plan)]
+        planned = _planned(ranker, encoder, tokenizer, plan)
+        found = [write_planned(one, part, variants, say, keep_slow) for one in planned]
         (part / TOKENIZER).write_text(tokenizer.to_str())
         (part / ITEM_DELTAS).write_bytes(deltas)
         bundle = _sealed(part, found, plan, name)

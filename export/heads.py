@@ -40,7 +40,7 @@ Measure = Callable[[Bundle], tuple[Figure, ...]]
 
 def export_head(
     folder: Path, out: Path, name: str = "daogou", say: Say = lambda _: None, variants: Sequence[Precision] = (),
-    measure: Measure = lambda _: (),
+    measure: Measure = lambda _: (), keep_slow: bool = False,
 ) -> Bundle:  # fmt: skip
     """Export what ``save_head`` wrote. ``measure`` is given the sealed bundle; its figures go into the manifest.
 
@@ -53,7 +53,8 @@ def export_head(
     inputs = (*ENCODER_INPUTS, *NGRAM_INPUTS) if isinstance(model, WithNgrams) else ENCODER_INPUTS
     wanted = Wanted(HEAD_FILES[head.kind], inputs, HEAD_OUTPUTS)
     with replaced(out, BUNDLE) as part:
-        graph, parities = write_planned(Planned(wanted, model, head_cases(model, tokenizer, head)), part, variants, say)
+        planned = Planned(wanted, model, head_cases(model, tokenizer, head))
+        graph, parities = write_planned(planned, part, variants, say, keep_slow)
         (part / TOKENIZER).write_text(tokenizer.to_str())
         manifest = _manifest(part, head, name, graph, parities)
         figures = measure(write_manifest(part, manifest))

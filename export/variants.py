@@ -9,8 +9,12 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
+import numpy as np
 import onnx
+import onnxruntime as ort
+from numpy.typing import NDArray
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
@@ -26,12 +30,12 @@ Say = Callable[[str], None]
 
 
 def write_planned(
-    planned: Planned, folder: Path, variants: Sequence[Precision], say: Say
+    planned: Planned, folder: Path, variants: Sequence[Precision], say: Say, keep_slow: bool = False
 ) -> tuple[Graph, tuple[Parity, ...]]:
     """Write a graph and its variants, and prove each. Raises: ExportRefused, where fp32 is not PyTorch's answer.
 
-    A variant that fails its gate is left out, and so it is said. Times are for whoever reads the output: they are of
-    this machine, so nothing depends on them and none is written down.
+    A variant that fails its gate is left out, and so is int8 where it is no faster on this machine, unless
+    ``keep_slow``; either is said. fp16 is not for CPUs, so a CPU's time says nothing of it.
     """
     file = planned.wanted.file
     say(f"exporting {file}")
@@ -39,19 +43,21 @@ def write_planned(
     parity = checked(planned, folder)
     say(f"{file}: {figures(parity)}")
     wanted = [precision for precision in Precision if precision in variants]  # one order, so that there is one digest
-    proved = [_variant(planned, folder, precision, say) for precision in wanted]
+    proved = [_variant(planned, folder, precision, say, keep_slow) for precision in wanted]
     return graph, (parity, *(found for found in proved if found))
 
 
-def _variant(planned: Planned, folder: Path, precision: Precision, say: Say) -> Parity | None:
+def _variant(planned: Planned, folder: Path, precision: Precision, say: Say, keep_slow: bool) -> Parity | None:
     file = write_variant(folder, planned.wanted.file, precision)
     parity = compare(planned, folder, precision)
-    lacking = shortfall(parity)
+    times = _times(planned, folder, file)
+    slow = "" if precision is Precision.FP16 or times.pays else f"does not pay on this CPU: {times}"
+    lacking = shortfall(parity) or ("" if keep_slow else slow and f"{slow} (--keep-slow keeps it)")
     if lacking:
         (folder / file).unlink()
         say(f"{file}: LEFT OUT, it {lacking}; serving uses {planned.wanted.file} for it")
         return None
-    say(f"{file}: {figures(parity)}; {_times(planned, folder, file)}")
+    say(f"{file}: {figures(parity)}; {slow or times}")
     return parity
 
 
@@ -94,18 +100,30 @@ def _last_products(graph: onnx.GraphProto) -> list[str]:
     return found
 
 
-def _times(planned: Planned, folder: Path, file: str) -> str:
-    fp32, own = (_milliseconds(planned, folder / name) for name in (planned.wanted.file, file))
-    verdict = "" if own < PAYS * fp32 else ": DOES NOT PAY on this CPU"
-    return f"{own:.1f} ms a batch where fp32 takes {fp32:.1f}{verdict}"
+class Times(NamedTuple):
+    """Milliseconds of one batch on one thread of this machine."""
+
+    fp32: float
+    own: float
+
+    @property
+    def pays(self) -> bool:
+        """Whether it is faster by more than noise."""
+        return self.own < PAYS * self.fp32
+
+    def __str__(self) -> str:
+        return f"{self.own:.1f} ms a batch where fp32 takes {self.fp32:.1f}"
 
 
-def _milliseconds(planned: Planned, path: Path) -> float:
-    """The largest case on one thread, the fastest of some rounds after one to warm up."""
+def _times(planned: Planned, folder: Path, file: str) -> Times:
+    """The largest case, the fastest of some rounds after one to warm up; by turns, so that both meet the same load."""
     inputs = feeds(planned.wanted, max(planned.cases, key=lambda case: sum(tensor.numel() for tensor in case)))
-    session, times = open_session(path), []
-    for _ in range(ROUNDS + 1):
-        started = time.perf_counter()
-        session.run(None, inputs)
-        times.append(time.perf_counter() - started)
-    return 1000 * min(times[1:])
+    sessions = [open_session(folder / name) for name in (planned.wanted.file, file)]
+    rounds = [[_milliseconds(session, inputs) for session in sessions] for _ in range(ROUNDS + 1)]
+    return Times(*map(min, zip(*rounds[1:], strict=True)))
+
+
+def _milliseconds(session: ort.InferenceSession, inputs: dict[str, NDArray[np.generic]]) -> float:
+    started = time.perf_counter()
+    session.run(None, inputs)
+    return 1000 * (time.perf_counter() - started)

@@ -61,6 +61,7 @@ class Order(NamedTuple):
     start: Path | None = None
     checkpoint: Path | None = None
     variants: tuple[Precision, ...] = ()
+    keep_slow: bool = False
 
     @property
     def paced(self) -> HeadPlan:
@@ -168,7 +169,9 @@ def exported(made: Made, order: Order, measure: Measure) -> Bundle:
         folder = order.checkpoint or Path(scratch)
         with replaced(folder, HEAD) as part:
             save_head(part, *made)
-        return export_head(folder, order.out, order.name, order.say, order.variants, measure)
+        return export_head(
+            folder, order.out, order.name, order.say, order.variants, measure, order.keep_slow
+        )  # fmt: skip
 
 
 def _positive(labels: Sequence[str], positive: str | None) -> int | None:

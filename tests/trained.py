@@ -38,5 +38,5 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     events, items = folder / "events.jsonl.gz", folder / "items.jsonl.gz"
     plan = msgspec.structs.replace(PRESETS["tiny"], epochs=1)
     train(read_log(events, items), folder / "checkpoint", plan, lambda _: None)
-    bundle = export_bundle(folder / "checkpoint", folder / "bundle", "tiny", variants=VARIANTS)
+    bundle = export_bundle(folder / "checkpoint", folder / "bundle", "tiny", variants=VARIANTS, keep_slow=True)
     return Trained(shop, events, items, folder / "checkpoint", bundle)

@@ -27,6 +27,9 @@ def export(
     variants: Annotated[
         str, typer.Option(help="Further precisions, with commas: fp16,int8. fp32 is always there.")
     ] = "",
+    keep_slow: Annotated[
+        bool, typer.Option("--keep-slow", help="Keep int8 where it is no faster on this machine, to serve on another.")
+    ] = False,
 ) -> None:
     """Export to ONNX, compare with PyTorch, and seal the folder with its proof.
 
@@ -38,8 +41,9 @@ def export(
 
     Refused, with exit status 1 and no bundle, where ONNX Runtime and PyTorch disagree by more than 1e-3 on the golden
     batch or an edge case. A variant must keep the order instead (the top 10 and the rank correlation); where it does
-    not, it is left out of the bundle, and so it is said. Serve a variant with DAOGOU_MODEL__PRECISION=int8. The same
-    folder gives the same digest.
+    not, it is left out of the bundle, and so is int8 where it does not pay here; either is said. Serve a variant with
+    DAOGOU_MODEL__PRECISION=int8. The same folder gives the same digest; with int8, where the same graphs pay, or with
+    --keep-slow.
     """
     from contracts.bundle import BUNDLE
     from contracts.whole_folder import check_replaceable
@@ -49,11 +53,11 @@ def export(
     check_replaceable(out, BUNDLE)
     required()
     quiet_export()
-    bundle = _exported(folder, out, name, wanted)
+    bundle = _exported(folder, out, name, wanted, keep_slow)
     typer.echo(f"{out}: {bundle.digest}")
 
 
-def _exported(folder: Path, out: Path, name: str, variants: tuple[Precision, ...]) -> "Bundle":
+def _exported(folder: Path, out: Path, name: str, variants: tuple[Precision, ...], keep_slow: bool) -> "Bundle":
     from export.encoders import export_encoder
     from export.export import export_bundle
     from export.folders import kind_of
@@ -61,10 +65,10 @@ def _exported(folder: Path, out: Path, name: str, variants: tuple[Precision, ...
 
     kind = kind_of(folder)
     if kind == "encoder":
-        return export_encoder(folder, out, name, variants, typer.echo)
+        return export_encoder(folder, out, name, variants, typer.echo, keep_slow)
     if kind == "head":
-        return export_head(folder, out, name, typer.echo, variants)
-    return export_bundle(folder, out, name, typer.echo, variants)
+        return export_head(folder, out, name, typer.echo, variants, keep_slow=keep_slow)
+    return export_bundle(folder, out, name, typer.echo, variants, keep_slow)
 
 
 def precisions(names: str) -> tuple[Precision, ...]:

@@ -49,6 +49,7 @@ def finetune(
     variants: Annotated[
         str, typer.Option(help="Further precisions, with commas: fp16,int8. fp32 is always there.")
     ] = "",
+    keep_slow: Annotated[bool, typer.Option("--keep-slow", help="Keep int8 where it is no faster here.")] = False,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bundle; the split never changes.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="Threads of PyTorch.")] = 1,
     device: Device = "auto",
@@ -93,6 +94,7 @@ def finetune(
             encoder,
             checkpoint,
             precisions(variants),
+            keep_slow,
         )
         bundle = _made(files, task, (text, label or _LABELS[task], time, stars), positive, order)
     _show(bundle)

@@ -16,6 +16,7 @@ from contracts.errors import BundleRefused
 from contracts.features import FEATURES, HEADS, RANKER_INPUTS
 from contracts.precision import Precision, variant_name
 from contracts.settings import EngineSettings, ModelSettings, load_settings
+from export import variants
 from export.export import load_ranker
 from export.golden import ENCODER_INPUTS, encoder_cases, ranker_cases
 from export.graphs import Wanted
@@ -108,10 +109,46 @@ def test_a_variant_that_loses_the_order_is_left_out_and_so_it_is_said(tmp_path: 
     assert re.match(r"ranker\.int8\.onnx: LEFT OUT, it (differs|orders|keeps)", said[-1])
 
 
+class Light(torch.nn.Module):
+    """A product that hardly counts, so that no variant loses the order."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.column = torch.nn.Linear(dim, 1)
+
+    def forward(
+        self, vectors: torch.Tensor, kinds: torch.Tensor, gaps: torch.Tensor, candidates: torch.Tensor,
+        features: torch.Tensor,
+    ) -> torch.Tensor:  # fmt: skip
+        unused = vectors.sum((1, 2)) + kinds.sum(1) + gaps.sum(1)
+        return features[..., : len(HEADS)] + 1e-4 * torch.tanh(self.column(candidates)) + 0.0 * unused[:, None, None]
+
+
+@pytest.mark.parametrize(
+    ("share", "keep_slow", "found"),
+    [(0.0, False, "LEFT OUT, it does not pay"), (0.0, True, "at most"), (1e9, False, "at most")],
+)
+def test_int8_that_does_not_pay_is_left_out_unless_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float, keep_slow: bool, found: str
+) -> None:
+    """With a share of fp32's time that nothing takes less than, and with one that everything does."""
+    monkeypatch.setattr(variants, "PAYS", share)
+    said: list[str] = []
+    planned = Planned(WANTED, Light(8).eval(), ranker_cases(8, 12))
+    _, parities = write_planned(planned, tmp_path, VARIANTS, said.append, keep_slow)
+    kept = found == "at most"
+    assert [parity.precision for parity in parities] == list(Precision)[: 3 if kept else 2]
+    assert (tmp_path / "ranker.int8.onnx").exists() == kept
+    assert said[-1].startswith(f"ranker.int8.onnx: {found}")
+    assert re.search(r"[\d.]+ ms a batch where fp32 takes [\d.]+", said[-1])
+    assert ("does not pay on this CPU" in said[-1]) == (share == 0.0)
+
+
 def test_the_order_in_which_variants_are_named_changes_nothing(trained: Trained, tmp_path: Path) -> None:
     encoder, tokenizer = load_encoder(trained.checkpoint / ENCODER_FOLDER, 32)
     planned = Planned(Wanted(ITEM_ENCODER, ENCODER_INPUTS, ("vectors",)), encoder, encoder_cases(tokenizer))
-    _, parities = write_planned(planned, tmp_path, (*VARIANTS[::-1], *VARIANTS), lambda _: None)
+    _, parities = write_planned(planned, tmp_path, (*VARIANTS[::-1], *VARIANTS), lambda _: None, True)
     assert [parity.precision for parity in parities] == list(Precision)
 
 
