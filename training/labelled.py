@@ -45,26 +45,46 @@ class Parts(NamedTuple):
 def read_labelled(paths: Sequence[Path], columns: Columns) -> list[Labelled]:
     """JSONL rows, gzip or not. Each text stands once, as it came first; rows without a text or a label are left out.
 
-    Raises: Unreadable, naming file and line, or where nothing is labelled at all.
+    Raises:
+        Unreadable: naming file and line, or where nothing is labelled at all.
+        Unacceptable: stars that all become one class.
     """
     found: dict[str, Labelled] = {}
     for row in (row for path in paths for row in _rows(path, columns)):
         found.setdefault(row.text, row)
     if not found:
         raise Unreadable(Reason.EMPTY, f"no row has both columns, {columns.text!r} and {columns.label!r}")
+    if columns.stars:
+        _check_stars(columns.label, {row.label for row in found.values()}, len(found))
     return list(found.values())
+
+
+def _check_stars(column: str, classes: set[str], rows: int) -> None:
+    if len(classes) == 1:
+        raise Unacceptable(
+            Reason.NOT_APPLICABLE,
+            f"with --stars all {rows} labelled texts are of one class, {classes.pop()!r}: 4, 5 are 1; 1, 2 are 0. "
+            f"Where {column!r} has classes already, leave --stars out",
+        )
 
 
 def split_labelled(rows: Sequence[Labelled]) -> Parts:
     """By time, where every row has one: the last tenth is measured on. Else by a hash of the text alone.
 
-    Either way a text is in one part only: each stands once. Raises: Unacceptable, where a part has nothing.
+    Either way a text is in one part only: each stands once.
+
+    Raises: Unacceptable, where a part has nothing, or one class alone is learned from.
     """
     timed = [row for row in rows if row.time is not None]
     parts = by_time(timed, [row.time or 0.0 for row in timed]) if len(timed) == len(rows) else _by_hash(rows)
-    if not all(parts) or len({row.label for row in parts[0]}) < 2:
+    by = "time" if len(timed) == len(rows) else "a hash of the text"
+    if not all(parts):
         raise Unacceptable(Reason.EMPTY, f"{len(rows)} labelled texts are too few to learn from and to measure on")
-    return Parts(*parts, "time" if len(timed) == len(rows) else "a hash of the text")
+    classes = {row.label for row in parts[0]}
+    if len(classes) < 2:
+        said = f"all {len(parts[0])} texts to learn from, split by {by}, are of one class, {classes.pop()!r}"
+        raise Unacceptable(Reason.NOT_APPLICABLE, f"{said}: there is nothing to tell apart")
+    return Parts(*parts, by)
 
 
 def by_time(rows: Sequence[Timed], times: Sequence[float]) -> tuple[list[Timed], list[Timed], list[Timed]]:

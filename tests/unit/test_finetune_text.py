@@ -189,8 +189,23 @@ def test_what_cannot_be_learned_from_is_refused(tmp_path: Path) -> None:
         read_labelled([tmp_path / "bad.jsonl"], Columns())
     with pytest.raises(Unreadable, match="'words' and 'label'"):
         read_labelled([write(tmp_path / "a.jsonl.gz", reviews())], Columns("words"))
-    with pytest.raises(Unacceptable, match="too few"):
+    with pytest.raises(Unacceptable, match="2 labelled texts are too few"):
+        split_labelled([Labelled(f"t{n}", str(n)) for n in range(2)])
+    with pytest.raises(
+        Unacceptable, match=r"all \d+ texts to learn from, split by a hash of the text, are of one class, 's"
+    ):
         split_labelled([Labelled(f"t{n}", "same") for n in range(100)])
+
+
+def test_stars_that_are_classes_already_are_told_apart_from_too_few(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """0 and 1 are both few stars."""
+    rows = str(write(tmp_path / "rows.jsonl.gz", reviews()))
+    assert run(["finetune", rows, "--stars", "--out", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr().err
+    assert "with --stars all 600 labelled texts are of one class, '0'" in said
+    assert "leave --stars out" in said
 
 
 def test_metrics_by_hand() -> None:
