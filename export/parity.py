@@ -94,7 +94,8 @@ def compare(planned: Planned, folder: Path, precision: Precision) -> Parity:
     file = variant_name(planned.wanted.file, precision)
     session = open_session(folder / file)
     found = [_agreed(planned, session, case) for case in planned.cases]
-    correlations, kept = ([one for case in found for one in case[at]] for at in (1, 2))
+    correlations = [one for case in found for one in case.correlations]
+    kept = [one for case in found for one in case.kept]
     gate = GATES[precision]
     return Parity(
         file=file, precision=precision, max_abs_difference=float(np.max([case.difference for case in found])),

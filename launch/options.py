@@ -1,11 +1,15 @@
 """Options that many commands share, and the settings that they make."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from contracts.settings import Settings
 from contracts.surfaces import Surface, Surfaces
+
+if TYPE_CHECKING:
+    from contracts.bundle import Figure
 
 Broker = Annotated[str, typer.Option(help="Kafka's host:port; default: DAOGOU_KAFKA__BOOTSTRAP_SERVERS.")]
 RedisUrl = Annotated[str, typer.Option("--redis", help="redis://host:port/db; default: DAOGOU_REDIS__URL.")]
@@ -36,6 +40,13 @@ def known_surface(surfaces: Surfaces, name: str) -> Surface:
     if surface is None:
         raise typer.BadParameter(surfaces.unknown(name), param_hint="--surface")
     return surface
+
+
+def print_figures(figures: "Sequence[Figure]") -> None:
+    """One a line, the values in a column of their own."""
+    width = max((len(figure.name) for figure in figures), default=0) + 2
+    for figure in figures:
+        typer.echo(f"  {figure.name:<{width}}{figure.value:g}")
 
 
 def print_json(value: Any) -> None:

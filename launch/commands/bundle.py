@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from launch.options import Json, print_json
+from launch.options import Json, print_figures, print_json
 
 app = typer.Typer(
     add_completion=False,
@@ -65,11 +65,9 @@ def show(folder: Folder = None, as_json: Json = False) -> None:
     if as_json:
         print_json(manifest)
         return
-    facts = manifest.training
     typer.echo(f"{manifest.name}  {bundle.digest}")
     typer.echo(_what(manifest))
-    for figure in facts.metrics:
-        typer.echo(f"  {figure.name:<36}{figure.value:g}")
+    print_figures(manifest.training.metrics)
     table = Table("file", "bytes", "max difference", "rank correlation", "top 10 kept", "worst case")
     parities = {parity.file: parity for parity in manifest.parity}
     for entry in manifest.files:

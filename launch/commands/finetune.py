@@ -119,6 +119,7 @@ def _made(
 
 
 def _show(bundle: "Bundle") -> None:
-    for figure in bundle.manifest.training.metrics:
-        typer.echo(f"  {figure.name:<36}{figure.value:g}")
+    from launch.options import print_figures
+
+    print_figures(bundle.manifest.training.metrics)
     typer.echo(f"{bundle.folder}: {bundle.digest}")

@@ -9,9 +9,12 @@ import time
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from contracts.bundle import Figure, write_manifest
 from contracts.settings import load_settings
 from launch.cli import COMMANDS, run
+from tests.tiny_bundle import tiny_bundle
 
 HEAVY = ("torch", "transformers", "onnxruntime", "faust", "aiokafka", "kafka", "redis", "numpy", "pydantic", "rich")
 
@@ -81,6 +84,18 @@ def test_what_an_extra_would_bring_is_named() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == "daogou: this command needs jgo: install daogou[embedded]\n"
+
+
+def test_a_figure_never_runs_into_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever the name's length: they were padded to 36, and some are longer."""
+    figures = {"ndcg": 0.5, "validation_popularity_hit_rate_at_100": 0.166667}
+    bundle = tiny_bundle(tmp_path / "bundle")
+    metrics = tuple(Figure(name=name, value=value) for name, value in figures.items())
+    write_manifest(bundle.folder, replace(bundle.manifest, training=replace(bundle.manifest.training, metrics=metrics)))
+    assert run(["bundle", "show", str(bundle.folder)]) == 0
+    shown = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
+    assert {name: float(value) for name, value in map(str.split, shown)} == figures
+    assert len({line.rindex(" ") for line in shown}) == 1
 
 
 def test_the_cache_is_where_xdg_puts_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
