@@ -1,5 +1,6 @@
 """Export: parity in the manifest, the same digest twice, and refusals that are told apart."""
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import torch
 from msgspec.structs import replace
 from onnx import numpy_helper
+from safetensors.torch import load_file, save_file
 
 from contracts.bundle import RANKER, open_bundle
 from contracts.errors import BundleRefused, ExportRefused, Unacceptable
@@ -97,6 +99,22 @@ def test_a_wrong_export_is_refused(trained: Trained, tmp_path: Path) -> None:
     write_graph(Wrong(ranker).eval(), WANTED, cases[0], tmp_path)
     with pytest.raises(ExportRefused, match=r"ranker\.onnx differs from PyTorch by up to 0\.01"):
         checked(Planned(WANTED, ranker, cases), tmp_path)
+
+
+def test_the_command_refuses_a_graph_that_disagrees(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Weights a million times as large: what float32 rounds, in another order in each runtime, is then seen."""
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(trained.checkpoint, folder)
+    tensors = load_file(folder / RANKER_WEIGHTS)
+    save_file({**tensors, "ranker.straight.weight": tensors["ranker.straight.weight"] * 1e6}, folder / RANKER_WEIGHTS)
+    assert run(["export", str(folder), "--out", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr()
+    assert re.match(r"daogou: ranker\.onnx differs from PyTorch by up to .*; at most 0\.001 is allowed", said.err)
+    assert len(said.err.splitlines()) == 1
+    assert "retriever.onnx: at most" in said.out, "the graphs before it were right"
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
 
 
 def perturbed(model: onnx.ModelProto) -> None:
