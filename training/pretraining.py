@@ -15,6 +15,7 @@ from torch import nn
 from transformers import AutoModelForMaskedLM
 
 from contracts.errors import Reason, Unacceptable
+from contracts.whole_folder import Mark, check_replaceable, replaced
 from training.compute import device_of
 from training.config import EncoderSize
 from training.encoder import (
@@ -36,6 +37,7 @@ from training.wordpiece import train_tokenizer
 
 RIVALS = 100
 REPORT = "pretraining.json"
+PRETRAINED = Mark(REPORT, '"held_out_texts"')
 
 
 class Held(Struct, frozen=True, kw_only=True):
@@ -62,12 +64,13 @@ def pretrain_folder(
     said: list[Said], out: Path, size: EncoderSize, seed: int, say: Say, start: Path | None = None,
     device: torch.device = ON_CPU,
 ) -> Pretraining:  # fmt: skip
-    """Learn words, then pairs; write the encoder (Hugging Face's form) and ``pretraining.json`` to ``out``.
+    """Learn words, then pairs; write the encoder (Hugging Face's form) and ``pretraining.json`` to ``out``, or nothing.
 
     ``start``: a local BERT-family folder to go on from; where it has no head for words, that head begins anew.
 
-    Raises: Unreadable, Unacceptable for a ``start`` that is no such folder; Unacceptable for too few texts.
+    Raises: OutRefused; Unreadable, Unacceptable for a ``start`` that is no such folder; Unacceptable for too few texts.
     """
+    check_replaceable(out, PRETRAINED)
     learn, held = split(said)
     if not learn.texts:
         raise Unacceptable(Reason.EMPTY, "all texts are held out: too few to learn from; give more texts or products")
@@ -84,8 +87,9 @@ def pretrain_folder(
         draw_together(encoder, tokenizer, learn.pairs, size.contrastive_epochs, seed, say)
     after = Held(perplexity=perplexity, pair_accuracy=_pair_accuracy(encoder, tokenizer, held.pairs))
     report = _report(learn, held, seed, before, after)
-    save_encoder(encoder.eval().cpu(), tokenizer, out)
-    (out / REPORT).write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
+    with replaced(out, PRETRAINED) as part:
+        save_encoder(encoder.eval().cpu(), tokenizer, part)
+        (part / REPORT).write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
     return report
 
 

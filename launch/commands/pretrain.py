@@ -13,7 +13,9 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def pretrain(
     texts: Annotated[list[Path], typer.Argument(help="Items or reviews as *.jsonl[.gz]; else one text a line.")],
-    out: Annotated[Path, typer.Option(help="The encoder's folder, in Hugging Face's form.")] = Path("encoder"),
+    out: Annotated[
+        Path, typer.Option(help="The encoder's folder, in Hugging Face's form; an old one is replaced.")
+    ] = Path("encoder"),
     start: Annotated[Path | None, typer.Option(help="Go on from a local BERT-family folder. Without: new.")] = None,
     dim: Annotated[int, typer.Option(min=16, help="Width, a multiple of 16; only without --start.")] = 96,
     epochs: Annotated[int, typer.Option(min=1, help="Over the texts, to learn words.")] = 8,
@@ -34,15 +36,18 @@ def pretrain(
     from launch.training_extra import required
 
     required()
+
+    from contracts.whole_folder import check_replaceable
     from launch.bar import bar
     from training.compute import chosen_device, prepare
     from training.config import EncoderSize
     from training.encoder import quiet
-    from training.pretraining import pretrain_folder
+    from training.pretraining import PRETRAINED, pretrain_folder
     from training.texts import read_texts
 
     if dim % 16:
         raise typer.BadParameter(f"{dim} is no multiple of 16", param_hint="--dim")
+    check_replaceable(out, PRETRAINED)
     quiet()
     found = prepare(chosen_device(device), threads)
     size = EncoderSize(dim=dim, masked_epochs=epochs, contrastive_epochs=pair_epochs)

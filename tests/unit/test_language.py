@@ -1,5 +1,7 @@
 """Pretraining: it learns what is learnable, on texts that were held out, and its folder is taken by training."""
 
+import resource
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -103,6 +105,31 @@ def test_the_command_says_before_and_after(tmp_path: Path, capsys: pytest.Captur
     assert run(["pretrain", str(tmp_path / "rows.jsonl"), *options]) == 0
     assert "perplexity" in capsys.readouterr().out
     assert (tmp_path / "encoder/pretraining.json").exists()
+
+
+def test_a_pretraining_that_ends_early_leaves_the_old_folder_whole(
+    made: tuple[Path, Pretraining], tmp_path: Path
+) -> None:
+    """It goes on from a folder, in its place, and cannot write when all is learned."""
+    out = tmp_path / "encoder"
+    shutil.copytree(made[0], out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    on = msgspec.structs.replace(SIZE, masked_epochs=1, contrastive_epochs=1)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def no_more_room(line: str) -> None:
+        if line.startswith("products, epoch 1 of 1"):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+
+    try:
+        with pytest.raises(Exception, match=r"(?i)file too large|code: 27"):
+            pretrain_folder(texts(), out, on, 1, no_more_room, out)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["encoder"]
+    assert pretrain_folder(texts(), out, on, 1, lambda _: None, out).texts
+    assert (out / "model.safetensors").read_bytes() != before["model.safetensors"]
 
 
 def test_of_a_large_catalogue_so_many_texts_teach() -> None:

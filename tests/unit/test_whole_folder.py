@@ -117,6 +117,7 @@ def test_a_run_removes_no_folder_that_no_run_made(tmp_path: Path) -> None:
 COMMANDS = {
     "train": ("train", "nowhere.jsonl", "--out"),
     "export": ("export", "nowhere", "--out"),
+    "pretrain": ("pretrain", "nowhere.jsonl", "--out"),
     "finetune": ("finetune", "nowhere.jsonl", "--out"),
     "finetune's checkpoint": ("finetune", "nowhere.jsonl", "--out", "new", "--checkpoint"),
 }
