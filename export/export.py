@@ -40,7 +40,7 @@ from export.variants import Say, write_planned
 from training.config import ENCODER_FOLDER, RANKER_WEIGHTS, Checkpoint, load_checkpoint, load_item_ids
 from training.encoder import TextEncoder, load_encoder
 from training.model import Ranker, Retriever
-from training.weights import fill, lacking_tensors, read_tensors, tensor_of
+from training.weights import fill, read_tensors, tensor_of
 
 
 def export_bundle(
@@ -76,8 +76,6 @@ def load_ranker(folder: Path, checkpoint: Checkpoint) -> Ranker:
         Unacceptable: they are no safetensors, or not those of the model that the checkpoint describes.
     """
     path = folder / RANKER_WEIGHTS
-    if not path.exists():
-        raise lacking_tensors(folder, RANKER_WEIGHTS)
     size = checkpoint.plan.ranker
     ranker = Ranker(size, checkpoint.text_dim + size.delta_dim)
     state = {k.removeprefix("ranker."): v for k, v in read_tensors(path).items() if k.startswith("ranker.")}

@@ -4,7 +4,8 @@ The encoder learns what the n-grams leave to it, from answers of n-grams that ha
 are too sure, and would leave nothing to learn.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from contracts.ngrams import BUCKETS, ngrams_of
 from training.ngrams import LEAST, PENALTIES, Classes, Regression, fit_regression
+from training.weights import fill
 
 FOLDS = 4
 MOST_WEIGHTS = 4_000_000  # buckets times classes: the most frequent buckets are kept
@@ -53,6 +55,14 @@ class HashedNgrams(nn.Module):
         self.register_buffer("row_of", row_of)
         self.register_buffer("table", table)
         self.register_buffer("bias", bias)
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, Tensor], classes: int, path: Path) -> "HashedNgrams":
+        """As ``path`` has them. Raises: Unacceptable, where they are not those of so many classes."""
+        rows = tensors["table"].shape[:1].numel() if "table" in tensors else 0
+        found = cls(torch.zeros(BUCKETS, dtype=torch.int64), torch.zeros(rows, classes + 1), torch.zeros(classes))
+        fill(found, tensors, path)
+        return found
 
     def forward(self, ids: Tensor, weights: Tensor) -> Tensor:
         """``ids`` [n, G] int64, ``weights`` [n, G] float32, as ``contracts/ngrams.py`` makes them -> [n, classes]."""

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from contracts.biases import Biases
 from contracts.bundle import TrainingFacts
 from contracts.errors import Reason, Unreadable
-from contracts.ngrams import BUCKETS, ngrams
+from contracts.ngrams import ngrams
 from contracts.pairs import Pair, inputs_of
 from contracts.whole_folder import Mark
 from training.compute import device_of, precision
@@ -31,7 +31,7 @@ from training.config import ENCODER_FOLDER, EncoderSize
 from training.diverged import checked, clipped
 from training.encoder import Say, TextEncoder, batches, learn_words, load_encoder, new_model, save_encoder
 from training.hashed_ngrams import HashedNgrams
-from training.weights import fill, lacking_tensors, read_tensors
+from training.weights import fill, read_tensors
 from training.wordpiece import train_tokenizer
 
 DESCRIPTION = "head.json"
@@ -227,24 +227,13 @@ def load_head(folder: Path) -> tuple[Head, Model, Tokenizer]:
         raise Unreadable(
             Reason.EMPTY, f"{folder} is no fine-tuned head: {DESCRIPTION} cannot be read: {error}"
         ) from error
-    if not (folder / WEIGHTS).is_file():
-        raise lacking_tensors(folder, WEIGHTS)
     encoder, tokenizer = load_encoder(folder / ENCODER_FOLDER, head.max_tokens)
     model = HeadModel(encoder.bert, len(head.outputs))
     tensors = read_tensors(folder / WEIGHTS)
     beside = {name.removeprefix(NGRAMS): tensors.pop(name) for name in list(tensors) if name.startswith(NGRAMS)}
     fill(model.out, tensors, folder / WEIGHTS)
-    whole = WithNgrams(model, _ngrams_of(beside, len(head.outputs), folder / WEIGHTS)) if beside else model
+    whole = WithNgrams(model, HashedNgrams.of(beside, len(head.outputs), folder / WEIGHTS)) if beside else model
     return head, whole.eval(), tokenizer
-
-
-def _ngrams_of(tensors: dict[str, Tensor], classes: int, path: Path) -> HashedNgrams:
-    """Raises: Unacceptable, where they are not those of so many classes."""
-    rows = tensors["table"].shape[:1].numel() if "table" in tensors else 0
-    empty = torch.zeros(BUCKETS, dtype=torch.int64), torch.zeros(rows, classes + 1), torch.zeros(classes)
-    found = HashedNgrams(*empty)
-    fill(found, tensors, path)
-    return found
 
 
 def _kept(model: HeadModel, tokenizer: Tokenizer, task: Task) -> tuple[float, dict[str, Tensor]]:

@@ -15,7 +15,14 @@ CONVERT_MODEL = "AutoModel.from_pretrained(FOLDER).save_pretrained(OUT, safe_ser
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """All tensors of a file. Raises: Unreadable, where it is cut short or is no safetensors."""
+    """All tensors of a file of ours.
+
+    Raises:
+        Unacceptable: it is not there; the message says how a pickle becomes it.
+        Unreadable: it is cut short, or no safetensors.
+    """
+    if not path.exists():
+        raise _lacking_tensors(path)
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
@@ -67,6 +74,6 @@ def lacking(path: Path, wanted: str = f"*{SAFE}", convert: str = CONVERT_MODEL) 
     )
 
 
-def lacking_tensors(folder: Path, file: str) -> Unacceptable:
-    """``lacking``, of a file of ours."""
-    return lacking(folder, file, f'safetensors.torch.save_file(torch.load(FILE, weights_only=True), "{file}")')
+def _lacking_tensors(path: Path) -> Unacceptable:
+    convert = f'safetensors.torch.save_file(torch.load(FILE, weights_only=True), "{path.name}")'
+    return lacking(path.parent, path.name, convert)
