@@ -76,6 +76,7 @@ def _fp16(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _int8(model: onnx.ModelProto) -> onnx.ModelProto:
+    _unshare(model.graph)
     del model.graph.value_info[:]  # the exporter's shapes are not the quantizer's
     onnx.helper.set_model_props(model, {"onnx.quant.pre_process": "onnxruntime.quant"})  # or it warns that they lack
     with TemporaryDirectory() as folder:
@@ -85,6 +86,19 @@ def _int8(model: onnx.ModelProto) -> onnx.ModelProto:
             nodes_to_exclude=_last_products(model.graph),
         )  # fmt: skip
         return onnx.load_model(path)
+
+
+def _unshare(graph: onnx.GraphProto) -> None:
+    """A weight of its own for each product: the quantizer transposes it where it lies, once for each that reads it."""
+    weights, seen = {weight.name: weight for weight in graph.initializer}, set()
+    for node in graph.node:
+        name = node.input[1] if node.op_type in ("MatMul", "Gemm") else ""
+        if name in seen:
+            node.input[1] = f"{name}/{node.name}"
+            copy = graph.initializer.add()
+            copy.CopyFrom(weights[name])
+            copy.name = node.input[1]
+        seen |= {name} & weights.keys()
 
 
 def _last_products(graph: onnx.GraphProto) -> list[str]:

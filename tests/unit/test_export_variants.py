@@ -125,6 +125,31 @@ class Light(torch.nn.Module):
         return features[..., : len(HEADS)] + 1e-4 * torch.tanh(self.column(candidates)) + 0.0 * unused[:, None, None]
 
 
+class Twice(Light):
+    """One weight in two products, as a block's is that reads histories and candidates."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__(dim)
+        self.square = torch.nn.Linear(dim, dim)
+        self.back = torch.nn.Linear(dim, 2 * dim)
+
+    def forward(
+        self, vectors: torch.Tensor, kinds: torch.Tensor, gaps: torch.Tensor, candidates: torch.Tensor,
+        features: torch.Tensor,
+    ) -> torch.Tensor:  # fmt: skip
+        rows = candidates.flatten(0, 1)
+        wide = torch.relu(self.back(rows)) + torch.relu(self.back(torch.tanh(self.square(rows))))
+        found: torch.Tensor = super().forward(vectors, kinds, gaps, candidates, features)
+        return found + 1e-4 * wide.sum(-1).view(candidates.shape[0], -1, 1)
+
+
+def test_a_weight_that_two_products_share_is_quantized_for_each(tmp_path: Path) -> None:
+    """The quantizer transposed it twice: no int8 of a ranker with two layers could be made."""
+    planned = Planned(WANTED, Twice(8).eval(), ranker_cases(8, 12))
+    _, parities = write_planned(planned, tmp_path, (Precision.INT8,), lambda _: None, keep_slow=True)
+    assert [parity.precision for parity in parities] == [Precision.FP32, Precision.INT8]
+
+
 @pytest.mark.parametrize(
     ("share", "keep_slow", "found"),
     [(0.0, False, "LEFT OUT, it does not pay"), (0.0, True, "at most"), (1e9, False, "at most")],
