@@ -2,7 +2,8 @@
 
 fp16 is a format for GPUs: inputs and outputs stay fp32, a CPU is no faster with it. int8 quantizes the weights of
 matrix products by output channel once, and their inputs at each run by the greatest number in them (ONNX Runtime's
-dynamic quantization): a score then depends a little on who else is in the batch.
+dynamic quantization): a score then depends a little on who else is in the batch. Weights have 7 bits: of 8, a CPU
+without VNNI adds two products in 16, where they do not fit, and answers something else.
 """
 
 import time
@@ -83,7 +84,7 @@ def _int8(model: onnx.ModelProto) -> onnx.ModelProto:
         path = Path(folder) / "int8.onnx"
         quantize_dynamic(
             model, path, op_types_to_quantize=["MatMul", "Gemm"], per_channel=True, weight_type=QuantType.QInt8,
-            nodes_to_exclude=_last_products(model.graph),
+            reduce_range=True, nodes_to_exclude=_last_products(model.graph),
         )  # fmt: skip
         return onnx.load_model(path)
 

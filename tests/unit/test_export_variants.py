@@ -148,6 +148,10 @@ def test_a_weight_that_two_products_share_is_quantized_for_each(tmp_path: Path) 
     planned = Planned(WANTED, Twice(8).eval(), ranker_cases(8, 12))
     _, parities = write_planned(planned, tmp_path, (Precision.INT8,), lambda _: None, keep_slow=True)
     assert [parity.precision for parity in parities] == [Precision.FP32, Precision.INT8]
+    model = onnx.load_model(tmp_path / "ranker.int8.onnx")
+    weights = [numpy_helper.to_array(w) for w in model.graph.initializer if w.data_type == onnx.TensorProto.INT8]
+    assert len([w for w in weights if w.ndim == 2]) >= 3
+    assert max(int(np.abs(w.astype(int)).max()) for w in weights) <= 64, "7 bits: all CPUs answer the same"
 
 
 @pytest.mark.parametrize(
