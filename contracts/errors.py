@@ -6,6 +6,7 @@
     ├── BadInput                    dead-letter: the input can never be processed; the rest goes on
     │   ├── Unreadable              bytes that are no event, no item, no JSON
     │   ├── Unacceptable            readable, but it must not be applied (impossible time, wrong key, ...)
+    │   │   └── Diverged            a training whose numbers are none any more
     │   └── Oversize                larger than the limit
     ├── Unavailable                 retry: a part that will come back
     │   ├── BrokerUnavailable       Kafka is away
@@ -85,6 +86,13 @@ class Unreadable(BadInput):
 
 class Unacceptable(BadInput):
     """Readable, but it must not be applied."""
+
+
+class Diverged(Unacceptable):
+    """The loss, the gradient or what a model says is not finite any more."""
+
+    def __init__(self, what: str, where: str, cause: str) -> None:
+        super().__init__(Reason.NOT_APPLICABLE, f"{what} {where}: {cause}")
 
 
 class Oversize(BadInput):

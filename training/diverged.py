@@ -1,21 +1,11 @@
-"""A training whose numbers are none any more: where that was seen, the likely cause, and what is left that is good."""
+"""A training whose numbers are none any more: where that was seen, and the likely cause."""
 
 import math
 
 import torch
 from torch import Tensor, nn
 
-from contracts.errors import Reason, Unacceptable
-
-
-class Diverged(Unacceptable):
-    """The loss, the gradient or the weights are not finite.
-
-    ``where``: the step; ``cause``: the likely one, and what to do about it.
-    """
-
-    def __init__(self, what: str, where: str, cause: str) -> None:
-        super().__init__(Reason.NOT_APPLICABLE, f"{what} {where}: {cause}")
+from contracts.errors import Diverged, Reason, Unacceptable
 
 
 def checked(loss: Tensor, where: str, cause: str) -> float:

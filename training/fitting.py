@@ -9,10 +9,11 @@ import torch
 from msgspec.structs import replace
 from torch import Tensor, nn
 
+from contracts.errors import Diverged
 from training.chunks import Chunks
 from training.compute import precision
 from training.config import Plan
-from training.diverged import Diverged, checked
+from training.diverged import checked
 from training.lists import Examples
 from training.losses import Tensors, losses, of_head, split
 from training.memory import CELLS, JUDGED

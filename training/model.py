@@ -148,17 +148,20 @@ class Ranker(nn.Module):
         )
         self.light = nn.Linear(len(FEATURES), 1, bias=False)  # served as the bundle's prerank, no part of the logits
         self.query = nn.Linear(size.dim, vector_dim)
-        for last in (self.heads[-1], self.wide[-1]):  # nothing is added before something is learned
-            nn.init.zeros_(last.weight)  # type: ignore[arg-type]
-            nn.init.zeros_(last.bias)  # type: ignore[arg-type]
-        for embedding in (self.kind, self.gap, self.place, self.asked, self.nothing):
-            nn.init.normal_(embedding.weight, std=EMBEDDING_STD)
+        self._begin()
         self.stretch = math.sqrt(vector_dim)  # a unit vector's numbers are small beside the embeddings'
         self.outcomes = nn.Sequential(
             nn.Linear(joined, OUTCOME_WIDE), nn.ReLU(), nn.Linear(OUTCOME_WIDE, len(OUTCOME_HEADS))
         )
         self.register_buffer("means", torch.zeros(len(FEATURES)))
         self.register_buffer("scales", torch.ones(len(FEATURES)))
+
+    def _begin(self) -> None:
+        for last in (self.heads[-1], self.wide[-1]):  # nothing is added before something is learned
+            nn.init.zeros_(last.weight)  # type: ignore[arg-type]
+            nn.init.zeros_(last.bias)  # type: ignore[arg-type]
+        for embedding in (self.kind, self.gap, self.place, self.asked, self.nothing):
+            nn.init.normal_(embedding.weight, std=EMBEDDING_STD)
 
     def encode(self, vectors: Tensor, kinds: Tensor, gaps: Tensor) -> Encoded:
         """History [B, H, ...] through all blocks."""

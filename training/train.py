@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from contracts.bundle import TrainingFacts
-from contracts.errors import Reason, Unacceptable
+from contracts.errors import Diverged, Reason, Unacceptable
 from contracts.events import ItemId
 from contracts.items import ItemTable, text_of
 from contracts.messages import CatalogueItem
@@ -33,7 +33,7 @@ from training.config import (
     told,
 )
 from training.cross_fit import CrossFit
-from training.diverged import Diverged, check_vectors
+from training.diverged import check_vectors
 from training.encoder import TextEncoder, encode, load_encoder, pretrain, save_encoder
 from training.fit import fit, last_good
 from training.fitting import Fitted, Say, Step

@@ -68,39 +68,38 @@ def finetune(
 
     required()
 
-    from contracts.bundle import BUNDLE
-    from contracts.whole_folder import check_replaceable
     from launch.bar import bar
     from launch.commands.export import precisions, quiet_export
     from launch.finetuning import Order
     from training.compute import chosen_device, prepare
     from training.config import EncoderSize
-    from training.head import HEAD, HeadPlan
+    from training.head import HeadPlan
 
     if dim % 16:
         raise typer.BadParameter(f"{dim} is no multiple of 16", param_hint="--dim")
-    check_replaceable(out, BUNDLE)
-    if checkpoint:
-        check_replaceable(checkpoint, HEAD)
+    _check_places(out, checkpoint)
     quiet_export()
     prepare(found := chosen_device(device), threads)
     size = EncoderSize(dim=dim, vocabulary=6000, max_tokens=max_tokens, masked_epochs=word_epochs)
     with bar() as (say, _):
-        order = Order(
-            out,
-            task.value,
-            HeadPlan(seed=seed, epochs=epochs, learning_rate=learning_rate, device=found, encoder=size),
-            say,
-            encoder,
-            checkpoint,
-            precisions(variants),
-            keep_slow,
-        )
+        plan = HeadPlan(seed=seed, epochs=epochs, learning_rate=learning_rate, device=found, encoder=size)
+        order = Order(out, task.value, plan, say, encoder, checkpoint, precisions(variants), keep_slow)
         bundle = _made(files, task, (text, label or _LABELS[task], time, stars), positive, order)
     _show(bundle)
 
 
 _LABELS = {Wanted.SENTIMENT: "label", Wanted.CATEGORY: "category", Wanted.RATING: ""}
+
+
+def _check_places(out: Path, checkpoint: Path | None) -> None:
+    """Before anything is read. Raises: OutRefused."""
+    from contracts.bundle import BUNDLE
+    from contracts.whole_folder import check_replaceable
+    from training.head import HEAD
+
+    check_replaceable(out, BUNDLE)
+    if checkpoint:
+        check_replaceable(checkpoint, HEAD)
 
 
 def _made(

@@ -8,10 +8,10 @@ import pytest
 import torch
 from msgspec.structs import replace
 
+from contracts.errors import Diverged
 from contracts.events import Click
 from tests.unit.test_training_run import PLAN, START, Killed, kill_after, replay_of, table
 from training.chunks import CHECK, LEARN, Chunks, write_chunks
-from training.diverged import Diverged
 from training.fit import fit
 from training.fitting import Fitted, Fitting, among_all
 from training.lists import Lists
