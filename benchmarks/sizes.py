@@ -26,8 +26,8 @@ from launch.bar import bar
 from training.chunks import CHECK, LEARN, Chunks, write_chunks
 from training.config import PRESETS
 from training.fit import fit
-from training.fitting import Say, Step
 from training.run_folder import RunFolder
+from training.telling import Say, Step
 
 #: (dim, layers), from nothing but features to the base preset.
 SIZES = ((32, 1), (32, 2), (64, 1), (64, 2), (64, 3), (128, 2), (128, 3))

@@ -42,12 +42,12 @@ from training.head import (
 from training.labelled import Columns, Parts, read_labelled, split_labelled
 from training.ngrams import answer, class_numbers
 from training.shrinkage import kept_share
+from training.telling import Say, Step, silent
 
 PROBES = 48
 AT_ONCE = 256
 
 Numbers = NDArray[np.float64]
-Say = Callable[[str], None]
 Measure = Callable[[Bundle], tuple[Figure, ...]]
 
 
@@ -62,6 +62,7 @@ class Order(NamedTuple):
     checkpoint: Path | None = None
     variants: tuple[Precision, ...] = ()
     keep_slow: bool = False
+    step: Step = silent
 
     @property
     def paced(self) -> HeadPlan:
@@ -80,9 +81,9 @@ def classify(paths: Sequence[Path], columns: Columns, positive: str | None, orde
     order.say(f"{sizes_of(parts[:3])} texts, split by {parts.by}; classes {', '.join(labels)}")
     learn, choose = (Texts([row.text for row in part], class_numbers(part, labels)) for part in parts[:2])
     plainly = learn_ngrams(learn, choose, len(labels), order.say)
-    bert, tokenizer = begin(learn.texts, order.plan, order.start, order.say)
+    bert, tokenizer = begin(learn.texts, order.plan, order.start, order.say, order.step)
     beside = Beside(choose, logits_of(plainly.module, choose.texts))
-    tuned = fine_tune(bert, tokenizer, _class_task(learn, plainly, beside), order.paced, order.say)
+    tuned = fine_tune(bert, tokenizer, _class_task(learn, plainly, beside), order.paced, order.say, order.step)
     found = scores(tuned.model, tokenizer, pairs_of(choose.texts))
     share = beside.kept_of(found)
     order.say(f"{share:.0%} of what the encoder adds to the n-grams is more than chance on validation")

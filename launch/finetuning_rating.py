@@ -32,8 +32,10 @@ def rate(log: Log, order: Order) -> Bundle:
         raise Unacceptable(Reason.EMPTY, "too few rated reviews to learn from and to measure on")
     order.say(f"{sizes_of(parts)} ratings, split by time; the last are {_reviews(parts.test):,} reviews")
     residual = Residual(parts, choose_biases(parts.learn, parts.choose))
-    bert, tokenizer = begin([text for each in parts.learn for text in each.pair], order.plan, order.start, order.say)
-    tuned = fine_tune(bert, tokenizer, residual.task(), order.paced, order.say)
+    bert, tokenizer = begin(
+        [text for each in parts.learn for text in each.pair], order.plan, order.start, order.say, order.step
+    )
+    tuned = fine_tune(bert, tokenizer, residual.task(), order.paced, order.say, order.step)
     found = scores(tuned.model, tokenizer, [each.pair for each in parts.choose])
     share = residual.kept_of(found)
     order.say(f"{share:.0%} of what the texts add to the bias model is more than chance on validation")

@@ -6,7 +6,7 @@ that it is frozen: an item's vector is the mean of its last layer over the text,
 """
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -20,21 +20,21 @@ from transformers.utils import logging
 from contracts.errors import Reason, Unacceptable, Unreadable
 from contracts.items import text_of
 from contracts.messages import CatalogueItem
+from training.batching import BATCH, batches
 from training.compute import device_of, precision
 from training.config import EncoderSize
 from training.diverged import checked, clipped
+from training.telling import Say, Step, silent, stepping
 from training.weights import SAFE, lacking, pickled
 from training.wordpiece import PAD, train_tokenizer
 
 MASKED_SHARE = 0.15
-BATCH = 64
 TEMPERATURE = 0.05
 BROKEN = "the encoder that it began with has broken weights"
 IGNORE = -100
 
 ON_CPU = torch.device("cpu")
 
-Say = Callable[[str], None]
 Pooling = Literal["mean", "cls"]
 
 
@@ -64,7 +64,12 @@ def quiet() -> None:
 
 
 def pretrain(
-    items: Sequence[CatalogueItem], size: EncoderSize, seed: int, say: Say, device: torch.device = ON_CPU
+    items: Sequence[CatalogueItem],
+    size: EncoderSize,
+    seed: int,
+    say: Say,
+    device: torch.device = ON_CPU,
+    step: Step = silent,
 ) -> tuple[TextEncoder, Tokenizer]:
     """Both steps, from scratch; of a large catalogue as many texts as ``size`` says teach, drawn evenly."""
     worded = [item for item in items if text_of(item)]
@@ -75,10 +80,10 @@ def pretrain(
         return TextEncoder(model.bert).eval(), tokenizer
     some = drawn(worded, size.most_texts, seed)
     texts = _texts(some)
-    learn_words(model, tokenizer, texts, size.epochs(size.masked_epochs, len(texts)), seed, say)
+    learn_words(model, tokenizer, texts, size.epochs(size.masked_epochs, len(texts)), seed, say, step)
     encoder = TextEncoder(model.bert)
     pairs = [two_texts(item) for item in some]
-    draw_together(encoder, tokenizer, pairs, size.epochs(size.contrastive_epochs, len(pairs)), seed, say)
+    draw_together(encoder, tokenizer, pairs, size.epochs(size.contrastive_epochs, len(pairs)), seed, say, step)
     return encoder.eval(), tokenizer
 
 
@@ -210,14 +215,16 @@ def masked(tokenizer: Tokenizer, texts: Sequence[str], rng: torch.Generator) -> 
     return torch.where(hidden, mask_id, ids), mask, torch.where(hidden, ids, IGNORE)
 
 
-def learn_words(model: nn.Module, tokenizer: Tokenizer, texts: Sequence[str], epochs: int, seed: int, say: Say) -> None:
+def learn_words(
+    model: nn.Module, tokenizer: Tokenizer, texts: Sequence[str], epochs: int, seed: int, say: Say, step: Step = silent
+) -> None:
     """Masked-language modelling: hidden words are guessed from those around them."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.01)
     rng, device = torch.Generator().manual_seed(seed), device_of(model)
     model.train()
     for epoch in range(epochs):
         total = 0.0
-        for batch in batches(texts, seed + epoch):
+        for batch in stepping(batches(texts, seed + epoch), f"words, epoch {epoch + 1} of {epochs}", step):
             ids, mask, labels = (each.to(device) for each in masked(tokenizer, batch, rng))
             if (labels != IGNORE).any():
                 with precision(device):
@@ -227,15 +234,16 @@ def learn_words(model: nn.Module, tokenizer: Tokenizer, texts: Sequence[str], ep
 
 
 def draw_together(
-    encoder: TextEncoder, tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]], epochs: int, seed: int, say: Say
-) -> None:
+    encoder: TextEncoder, tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]], epochs: int, seed: int, say: Say,
+    step: Step = silent,
+) -> None:  # fmt: skip
     """InfoNCE: of a batch's texts each finds the one that belongs to it."""
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=1e-3, weight_decay=0.01)
     encoder.train()
     device = device_of(encoder)
     for epoch in range(epochs):
         total = 0.0
-        for batch in batches(pairs, seed + epoch):
+        for batch in stepping(batches(pairs, seed + epoch), f"products, epoch {epoch + 1} of {epochs}", step):
             sides = [tokenized(tokenizer, [pair[side] for pair in batch]) for side in (0, 1)]
             with precision(device):
                 left, right = (encoder(*(each.to(device) for each in side)) for side in sides)
@@ -264,10 +272,3 @@ def two_texts(item: CatalogueItem) -> tuple[str, str]:
     said = [part for part in parts if part.strip()]
     one, other = ([item.title], said) if item.title.strip() else (said[::2], said[1::2])
     return ". ".join(one), ". ".join(other or one)
-
-
-def batches(values: Sequence, seed: int) -> list[list]:  # type: ignore[type-arg]
-    """All values in an order drawn by ``seed``, ``BATCH`` at a time."""
-    shuffled = list(values)
-    random.Random(seed).shuffle(shuffled)
-    return [shuffled[i : i + BATCH] for i in range(0, len(shuffled), BATCH)]

@@ -8,9 +8,10 @@ from torch import Tensor
 from contracts.errors import Reason, Unacceptable
 from training.chunks import Chunks
 from training.config import Plan
-from training.fitting import Fitted, Fitting, Say, Step
+from training.fitting import Fitted, Fitting
 from training.metrics import measure
 from training.run_folder import Progress, RunFolder
+from training.telling import Say, Step
 
 
 def fit(

@@ -1,7 +1,7 @@
 """A ranker on its way: one epoch after the other, judged, and kept with all that a later start needs to go on."""
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,11 +21,8 @@ from training.metrics import Ranked, measure
 from training.model import Encoded, Ranker
 from training.plain_fit import PASSES, PlainFit
 from training.run_folder import Progress
+from training.telling import Say, Step
 from training.vectors import Vectors
-
-Say = Callable[[str], None]
-#: Hears what is being done, how much of it is done, and how much there is.
-Step = Callable[[str, int, int], None]
 
 CLIP = 1.0
 TAUGHT = 0.1  # of the learning rate, for what the first lesson taught

@@ -4,7 +4,7 @@ The encoder learns what the n-grams leave to it, from answers of n-grams that ha
 are too sure, and would leave nothing to learn.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,13 +17,13 @@ from torch import Tensor, nn
 
 from contracts.ngrams import BUCKETS, ngrams_of
 from training.ngrams import LEAST, PENALTIES, Classes, Regression, fit_regression
+from training.telling import Say
 from training.weights import fill
 
 FOLDS = 4
 MOST_WEIGHTS = 4_000_000  # buckets times classes: the most frequent buckets are kept
 
 Numbers = NDArray[np.float64]
-Say = Callable[[str], None]
 
 
 class Texts(NamedTuple):

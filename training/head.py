@@ -26,11 +26,13 @@ from contracts.errors import Reason, Unreadable
 from contracts.ngrams import ngrams
 from contracts.pairs import Pair, inputs_of
 from contracts.whole_folder import Mark
+from training.batching import batches, even_batches
 from training.compute import device_of, precision
 from training.config import ENCODER_FOLDER, EncoderSize
 from training.diverged import checked, clipped
-from training.encoder import Say, TextEncoder, batches, learn_words, load_encoder, new_model, save_encoder
+from training.encoder import TextEncoder, learn_words, load_encoder, new_model, save_encoder
 from training.hashed_ngrams import HashedNgrams
+from training.telling import Say, Step, silent, stepping
 from training.weights import fill, read_tensors
 from training.wordpiece import train_tokenizer
 
@@ -39,7 +41,6 @@ HEAD = Mark(DESCRIPTION, '"probes"')
 WEIGHTS = "head.safetensors"
 WORD_TOKENS = 64  # of a text, to learn words from: what stands further on has the same words
 NGRAMS = "ngrams."
-WINDOW = 32  # batches among which texts of like length are put together
 
 GIVEN_RATE, OWN_RATE = 5e-5, 5e-4
 
@@ -148,7 +149,9 @@ class WithNgrams(nn.Module):
 Model = HeadModel | WithNgrams
 
 
-def begin(texts: Sequence[str], plan: HeadPlan, start: Path | None, say: Say) -> tuple[nn.Module, Tokenizer]:
+def begin(
+    texts: Sequence[str], plan: HeadPlan, start: Path | None, say: Say, step: Step = silent
+) -> tuple[nn.Module, Tokenizer]:
     """A local BERT-family folder; or a new BERT that learns its words from ``texts``.
 
     Raises: Unreadable, Unacceptable, for a ``start`` that is no such folder.
@@ -162,19 +165,21 @@ def begin(texts: Sequence[str], plan: HeadPlan, start: Path | None, say: Say) ->
     model = new_model(tokenizer, plan.encoder, torch.device(plan.device))
     tokenizer.enable_truncation(min(WORD_TOKENS, plan.encoder.max_tokens))
     some = [text for batch in batches(said, plan.seed) for text in batch][: plan.word_texts]
-    learn_words(model, tokenizer, some, plan.encoder.masked_epochs, plan.seed, say)
+    learn_words(model, tokenizer, some, plan.encoder.masked_epochs, plan.seed, say, step)
     tokenizer.enable_truncation(plan.encoder.max_tokens)
     return model.bert, tokenizer
 
 
-def fine_tune(bert: nn.Module, tokenizer: Tokenizer, task: Task, plan: HeadPlan, say: Say) -> Tuned:
+def fine_tune(
+    bert: nn.Module, tokenizer: Tokenizer, task: Task, plan: HeadPlan, say: Say, step: Step = silent
+) -> Tuned:
     """Cross-entropy where there are several outputs, squared error where there is one. ``bert`` stays as it is."""
     torch.manual_seed(plan.seed)
     model = HeadModel(copy.deepcopy(bert), task.outputs, plan.dropout).to(plan.device)
     kept = _kept(model, tokenizer, task)
     climb = _Climb(model, plan, len(task.learn))
     for epoch in range(plan.epochs):
-        loss = climb.epoch(tokenizer, task.learn, plan.seed + epoch, epoch)
+        loss = climb.epoch(tokenizer, task.learn, plan.seed + epoch, epoch, step)
         now = _kept(model, tokenizer, task)
         say(f"epoch {epoch + 1} of {plan.epochs}: loss {loss:.4f}, validation {now[0]:.4f}")
         kept = max(kept, now, key=lambda each: each[0])
@@ -252,15 +257,16 @@ class _Climb:
         steps = max(1, plan.epochs * -(-examples // plan.batch))
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, lambda step: _share(step, steps))
 
-    def epoch(self, tokenizer: Tokenizer, learn: Sequence[Example], seed: int, epoch: int) -> float:
+    def epoch(self, tokenizer: Tokenizer, learn: Sequence[Example], seed: int, epoch: int, step: Step) -> float:
         """Once over all examples; the mean loss."""
         self._model.train()
         total = 0.0
-        for step, batch in enumerate(even_batches(learn, self._size, seed)):
+        parts = stepping(even_batches(learn, self._size, seed, _length), f"epoch {epoch + 1}", step)
+        for number, batch in enumerate(parts):
             tokens = pair_tokens(tokenizer, [example.pair for example in batch])
             with precision(self._device):
                 found = self._model(*(each.to(self._device) for each in tokens))
-            total += self._step(_loss(found.float(), batch), f"at step {step} of epoch {epoch + 1}") * len(batch)
+            total += self._step(_loss(found.float(), batch), f"at step {number} of epoch {epoch + 1}") * len(batch)
         return total / len(learn)
 
     def _step(self, loss: Tensor, where: str) -> float:
@@ -282,14 +288,8 @@ def _loss(found: Tensor, batch: Sequence[Example]) -> Tensor:
     return nn.functional.mse_loss(found[:, 0], targets)
 
 
-def even_batches(learn: Sequence[Example], size: int, seed: int) -> list[list[Example]]:
-    """All examples in an order drawn by ``seed``, like lengths together so that little is padding."""
-    shuffled = [example for batch in batches(learn, seed) for example in batch]
-    found: list[list[Example]] = []
-    for at in range(0, len(shuffled), WINDOW * size):
-        window = sorted(shuffled[at : at + WINDOW * size], key=lambda example: sum(map(len, example.pair)))
-        found.extend(window[i : i + size] for i in range(0, len(window), size))
-    return [batch for some in batches(found, seed + 1) for batch in some]
+def _length(example: Example) -> int:
+    return sum(map(len, example.pair))
 
 
 def _share(step: int, steps: int) -> float:

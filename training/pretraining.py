@@ -16,13 +16,12 @@ from transformers import AutoModelForMaskedLM
 
 from contracts.errors import Reason, Unacceptable
 from contracts.whole_folder import Mark, check_replaceable, replaced
+from training.batching import BATCH
 from training.compute import device_of
 from training.config import EncoderSize
 from training.encoder import (
-    BATCH,
     IGNORE,
     ON_CPU,
-    Say,
     TextEncoder,
     draw_together,
     encode,
@@ -32,6 +31,7 @@ from training.encoder import (
     new_model,
     save_encoder,
 )  # fmt: skip
+from training.telling import Say, Step, silent
 from training.texts import Corpus, Said, split
 from training.wordpiece import train_tokenizer
 
@@ -62,7 +62,7 @@ class Pretraining(Struct, frozen=True, kw_only=True):
 
 def pretrain_folder(
     said: list[Said], out: Path, size: EncoderSize, seed: int, say: Say, start: Path | None = None,
-    device: torch.device = ON_CPU,
+    device: torch.device = ON_CPU, step: Step = silent,
 ) -> Pretraining:  # fmt: skip
     """Learn words, then pairs; write the encoder (Hugging Face's form) and ``pretraining.json`` to ``out``, or nothing.
 
@@ -81,10 +81,10 @@ def pretrain_folder(
         perplexity=_perplexity(model, tokenizer, held.texts, seed),
         pair_accuracy=_pair_accuracy(encoder, tokenizer, held.pairs),
     )
-    learn_words(model, tokenizer, learn.texts, size.masked_epochs, seed, say)
+    learn_words(model, tokenizer, learn.texts, size.masked_epochs, seed, say, step)
     perplexity = _perplexity(model, tokenizer, held.texts, seed)  # the pairs then move what the head reads
     if learn.pairs:
-        draw_together(encoder, tokenizer, learn.pairs, size.contrastive_epochs, seed, say)
+        draw_together(encoder, tokenizer, learn.pairs, size.contrastive_epochs, seed, say, step)
     after = Held(perplexity=perplexity, pair_accuracy=_pair_accuracy(encoder, tokenizer, held.pairs))
     report = _report(learn, held, seed, before, after)
     with replaced(out, PRETRAINED) as part:

@@ -36,12 +36,13 @@ from training.cross_fit import CrossFit
 from training.diverged import check_vectors
 from training.encoder import TextEncoder, encode, load_encoder, pretrain, save_encoder
 from training.fit import fit, last_good
-from training.fitting import Fitted, Say, Step
+from training.fitting import Fitted
 from training.lists import Examples, Lists
 from training.log import Log
 from training.outcomes import return_visits, taught
 from training.replay import COLD, NOTHING, Replay, heads_of, teaches
 from training.run_folder import RunFolder, run_key
+from training.telling import Say, Step
 
 EXAMPLES_FOLDER = "examples"
 #: What a model has to beat, where the caller names nothing better: transitions and likeness, untrained.
@@ -93,7 +94,7 @@ def _prepared(log: Log, plan: Plan, folder: RunFolder, encoder_folder: Path | No
     """The encoder and the examples, made once and kept in ``folder``."""
     device = prepare(plan.device, plan.threads)
     made = folder.step(
-        ENCODER_FOLDER, lambda path: save_encoder(*_encoder(log, plan, encoder_folder, device, say), path)
+        ENCODER_FOLDER, lambda path: save_encoder(*_encoder(log, plan, encoder_folder, device, say, step), path)
     )
     encoder, tokenizer = load_encoder(made, plan.encoder.max_tokens)
     text = encode(encoder.to(device), tokenizer, [text_of(item) for item in log.items])
@@ -113,11 +114,11 @@ def _finished(log: Log, plan: Plan, out: Path, made: Prepared, fitted: Fitted, f
 
 
 def _encoder(
-    log: Log, plan: Plan, folder: Path | None, device: torch.device, say: Say
+    log: Log, plan: Plan, folder: Path | None, device: torch.device, say: Say, step: Step
 ) -> tuple[TextEncoder, Tokenizer]:
     if folder:
         return load_encoder(folder, plan.encoder.max_tokens)
-    return pretrain(log.items, plan.encoder, plan.seed, say, device)
+    return pretrain(log.items, plan.encoder, plan.seed, say, device, step)
 
 
 def table_of(items: Sequence[CatalogueItem], text: NDArray[np.float32]) -> ItemTable:

@@ -42,7 +42,8 @@ def _what(manifest: "Manifest") -> str:  # type: ignore[name-defined]  # noqa: F
     if manifest.kind == "classifier":
         return f"a classifier ({', '.join(manifest.heads)}) trained on {facts.events:,} texts, seed {facts.seed}"
     trained = f"trained on {facts.events:,} events of {facts.shoppers:,} shoppers, {facts.items:,} items, "
-    return f"{'a regressor ' if manifest.kind == 'regressor' else ''}{trained}seed {facts.seed}"
+    says = "" if manifest.kind == "regressor" else f"; says {', '.join(manifest.heads)}"
+    return f"{'a regressor ' if manifest.kind == 'regressor' else ''}{trained}seed {facts.seed}{says}"
 
 
 def _proof(parity: "Parity | None") -> tuple[str, ...]:  # type: ignore[name-defined]  # noqa: F821  loaded where used

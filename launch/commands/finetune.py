@@ -29,7 +29,7 @@ def finetune(
     task: Annotated[Wanted, typer.Option(help="What is to be learned.")] = Wanted.SENTIMENT,
     out: Annotated[Path, typer.Option(help="The bundle's folder; an old one there is replaced.")] = Path("head"),
     text: Annotated[str, typer.Option(help="The column of the text.")] = "text",
-    label: Annotated[str, typer.Option(help="The column of the class. [default: label, or category]")] = "",
+    label: Annotated[str, typer.Option(help="The column of the class. Without: label, or category.")] = "",
     time: Annotated[
         str, typer.Option(help="The column of the time; where all rows have one, they are split by it.")
     ] = "timestamp",
@@ -42,7 +42,7 @@ def finetune(
     word_epochs: Annotated[int, typer.Option(min=0, help="To learn words first; only without --encoder.")] = 1,
     dim: Annotated[int, typer.Option(min=16, help="Width, a multiple of 16; only without --encoder.")] = 96,
     max_tokens: Annotated[int, typer.Option(min=8, help="A longer text is cut.")] = 128,
-    learning_rate: Annotated[float | None, typer.Option(min=0.0, help="[default: 5e-4; 5e-5 with --encoder]")] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=0.0, help="Without: 5e-4; 5e-5 with --encoder.")] = None,
     checkpoint: Annotated[
         Path | None, typer.Option(help="Keep the PyTorch weights here as well, for `daogou export`.")
     ] = None,
@@ -81,9 +81,9 @@ def finetune(
     quiet_export()
     prepare(found := chosen_device(device), threads)
     size = EncoderSize(dim=dim, vocabulary=6000, max_tokens=max_tokens, masked_epochs=word_epochs)
-    with bar() as (say, _):
+    with bar() as (say, step):
         plan = HeadPlan(seed=seed, epochs=epochs, learning_rate=learning_rate, device=found, encoder=size)
-        order = Order(out, task.value, plan, say, encoder, checkpoint, precisions(variants), keep_slow)
+        order = Order(out, task.value, plan, say, encoder, checkpoint, precisions(variants), keep_slow, step)
         bundle = _made(files, task, (text, label or _LABELS[task], time, stars), positive, order)
     _show(bundle)
 

@@ -51,8 +51,8 @@ def pretrain(
     quiet()
     found = prepare(chosen_device(device), threads)
     size = EncoderSize(dim=dim, masked_epochs=epochs, contrastive_epochs=pair_epochs)
-    with bar() as (say, _):
-        report = pretrain_folder(read_texts(texts), out, size, seed, say, start, found)
+    with bar() as (say, step):
+        report = pretrain_folder(read_texts(texts), out, size, seed, say, start, found, step)
     typer.echo(f"{out}: {report.texts:,} texts, {report.pairs:,} pairs; {report.held_out_texts:,} texts held out")
     typer.echo(f"perplexity {_shown(report.before.perplexity)} -> {_shown(report.after.perplexity)}")
     accuracy = f"{_shown(report.before.pair_accuracy)} -> {_shown(report.after.pair_accuracy)}"

@@ -21,7 +21,7 @@ def train(
     out: Annotated[Path, typer.Option(help="The checkpoint's folder.")] = Path("checkpoint"),
     preset: Annotated[str, typer.Option(help="tiny (tests), small (the demo's), base.")] = "small",
     epochs: Annotated[int | None, typer.Option(min=1, help="Most epochs of the ranker; it stops by itself.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(min=0.0, help="The highest. [default: 1e-3]")] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=0.0, help="The highest. Without: 1e-3.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same checkpoint.")] = 0,
     encoder: Annotated[Path | None, typer.Option(help="A local BERT-family folder, instead of one made here.")] = None,
     hold_back: Annotated[int, typer.Option(min=0, help="Leave out each shopper's last N events, for `evaluate`.")] = 0,

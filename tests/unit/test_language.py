@@ -56,6 +56,14 @@ def test_the_folder_is_an_encoder_and_can_be_gone_on_from(made: tuple[Path, Pret
     assert again.before.pair_accuracy == made[1].after.pair_accuracy
 
 
+def test_how_far_it_is_is_told_at_every_step(tmp_path: Path) -> None:
+    heard: list[tuple[str, int, int]] = []
+    pretrain_folder(texts(), tmp_path / "out", SIZE, 0, lambda _: None, step=lambda *told: heard.append(told))
+    for what in ("words, epoch 1 of", "products, epoch 1 of"):
+        steps = [(done, of) for said, done, of in heard if said.startswith(what)]
+        assert [done for done, _ in steps] == list(range(1, steps[0][1] + 1))
+
+
 def test_the_same_seed_is_the_same_encoder(tmp_path: Path) -> None:
     short = msgspec.structs.replace(SIZE, masked_epochs=1, contrastive_epochs=1)
     for name in ("one", "two"):
