@@ -2,7 +2,6 @@
 
 import gzip
 from collections.abc import Iterable
-from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -13,13 +12,13 @@ from numpy.typing import NDArray
 from contracts.dialects.dataset import item_to_row
 from contracts.events import AnyEvent, Checkout, Impression, ItemId, Purchase, Refund, items_of
 from evaluation.sequences import by_shopper, visits_of
-from training.log import Log
+from training.log import Log, with_events
 
 
 def without_last_visits(log: Log) -> Log:
     """Without each shopper's last visit, and what they did after it. Its items stay known."""
     kept = sorted(place for numbered in by_shopper(log.events) for place in _before_the_last_visit(numbered))
-    return _fewer(log, [log.events[place] for place in kept], "last visits")
+    return with_events(log, (log.events[place] for place in kept), "last visits")
 
 
 def _before_the_last_visit(numbered: list[tuple[int, AnyEvent]]) -> Iterable[int]:
@@ -30,9 +29,9 @@ def _before_the_last_visit(numbered: list[tuple[int, AnyEvent]]) -> Iterable[int
 def without_items(log: Log, items: tuple[str, ...], out: NDArray[np.bool_]) -> Log:
     """Without the items that are ``out`` [items] and all that was done with them."""
     gone = {ItemId(item) for item, is_out in zip(items, out, strict=True) if is_out}
-    events = [left for event in log.events if (left := _without(event, gone)) is not None]
+    events = (left for event in log.events if (left := _without(event, gone)) is not None)
     kept = tuple(item for item in log.items if item.item_id not in gone)
-    return replace(_fewer(log, events, f"without {sorted(gone)}"), items=kept)
+    return replace(with_events(log, events, f"without {sorted(gone)}"), items=kept)
 
 
 def _without(event: AnyEvent, gone: set[ItemId]) -> AnyEvent | None:
@@ -47,11 +46,6 @@ def _without(event: AnyEvent, gone: set[ItemId]) -> AnyEvent | None:
     if isinstance(event, Checkout | Purchase | Refund):
         return replace(event, lines=tuple(line for line in event.lines if line.item_id not in gone))
     return None
-
-
-def _fewer(log: Log, events: list[AnyEvent], left_out: str) -> Log:
-    """The log with those events alone; its digest says what was left out."""
-    return replace(log, events=tuple(events), digest=sha256(f"{log.digest} {left_out}".encode()).hexdigest())
 
 
 def write_log(log: Log, to: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from contracts.dialects.dataset import row_to_event, row_to_item, untimed
@@ -76,6 +77,16 @@ def read_log(events: Path, items: Path | None, hold_back: int = 0, until: float 
         events=kept, items=_catalogue(known, _items(items, refused) if items else ()), refused=refused,
         digest=digest_of(content_of(events, items), hold_back, until), shoppers=len(np.unique(shoppers_of(kept))),
         met=met, untimed=made_up,
+    )  # fmt: skip
+
+
+def with_events(log: Log, events: Iterable[AnyEvent], left_out: str) -> Log:
+    """The log with those events alone, and all that is said of them; its digest has in words what was ``left_out``."""
+    kept = stored(events)
+    met, made_up = _met(kept)
+    return replace(
+        log, events=kept, digest=sha256(f"{log.digest} {left_out}".encode()).hexdigest(),
+        shoppers=len(np.unique(shoppers_of(kept))), met=met, untimed=made_up,
     )  # fmt: skip
 
 

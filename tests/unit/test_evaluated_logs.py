@@ -156,7 +156,10 @@ def test_of_one_type_it_is_what_hold_back_leaves(tmp_path: Path) -> None:
     rows = [each for n in range(9) for each in deeds(f"u{n}", *[("review", (n * k) % 5) for k in range(n + 1)])]
     folder = folder_of(tmp_path / "set", rows)
     held = read_log(folder / "events.jsonl.gz", None, hold_back=1)
-    assert without_last_visits(read(folder).source).events == held.events
+    known = without_last_visits(read(folder).source)
+    assert known.events == held.events
+    assert (known.met, known.shoppers, known.untimed) == (held.met, held.shoppers, held.untimed)
+    assert known.shoppers < read(folder).source.shoppers, "who did one thing has nothing left"
 
 
 def test_nothing_cold_is_in_what_teaches(tmp_path: Path) -> None:
