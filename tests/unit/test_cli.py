@@ -114,10 +114,11 @@ def test_ctrl_c_is_130_without_a_word() -> None:
         environment = {"DAOGOU_KAFKA__REQUEST_TIMEOUT": "2", "PATH": "/usr/bin:/bin"}
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
         mute.settimeout(30)
-        mute.accept()
-        process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=30) == (b"", b"")
-        assert process.returncode == 130
+        call, _ = mute.accept()
+        with call:  # kept, or it is hung up before the signal comes
+            process.send_signal(signal.SIGINT)
+            assert process.communicate(timeout=30) == (b"", b"")
+            assert process.returncode == 130
 
 
 def test_a_reader_that_has_seen_enough_gets_no_traceback() -> None:
