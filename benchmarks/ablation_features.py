@@ -5,7 +5,7 @@ and in what judges, and the features alone are taught anew. To take a group from
 that model leans on it, not whether one could do without.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,7 @@ from training.log import Log, read_log
 from training.metrics import places_of_answers
 from training.model import Ranker
 from training.plain_fit import PlainFit
+from training.telling import Say
 from training.train import source_of, table_of
 
 ONE_IN = 3  # shoppers is asked where examples are cut by shopper; all are counted
@@ -55,7 +56,6 @@ GROUPS = {
     "newness": ("newness",),
 }
 
-Say = Callable[[str], None]
 Some = Sequence[Examples]
 
 

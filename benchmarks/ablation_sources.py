@@ -14,10 +14,11 @@ from contracts.bundle import Bundle
 from contracts.settings import load_settings
 from contracts.surface_file import load_surfaces
 from contracts.surfaces import HOME, SourceStage, Surface, Surfaces
-from evaluation.engine_row import Served, Step, ranks_in
+from evaluation.engine_row import Served, ranks_in
 from evaluation.metrics import Ranks
 from evaluation.sequences import leave_one_out, read
 from evaluation.task import TUNING_SHOPPERS
+from training.telling import Step
 
 LIST = 50
 TEXT = ("words", "similar", "category")

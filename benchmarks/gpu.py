@@ -18,7 +18,7 @@ import numpy as np
 import onnxruntime as ort
 from onnx import TensorProto, helper
 
-from contracts.features import FEATURES, HISTORY_INPUTS, RANKER_INPUTS
+from contracts.features import HISTORY_INPUTS, RANKER_INPUTS
 from contracts.precision import Precision, variant_name
 from inference.bound import Bound, Buffers
 from inference.padding import Sizes, shapes
@@ -60,15 +60,9 @@ class Graph(NamedTuple):
 
     def feeds(self, sizes: Sizes) -> Feeds:
         """Random inputs of these sizes."""
-        rng, shoppers = np.random.default_rng(0), sizes["shoppers"]
-        history, candidates = (shoppers, sizes["history"]), (shoppers, sizes["candidates"])
-        every: Feeds = {
-            "history_vectors": rng.normal(0, 0.1, (*history, self.dim)).astype(np.float32),
-            "history_kinds": rng.integers(1, 5, history),
-            "history_gaps": rng.integers(0, 32, history),
-            "candidate_vectors": rng.normal(0, 0.1, (*candidates, self.dim)).astype(np.float32),
-            "candidate_features": rng.random((*candidates, len(FEATURES)), np.float32),
-        }
+        from benchmarks.ranking import feeds
+
+        every = feeds(self.dim, sizes["shoppers"], sizes["candidates"], sizes["history"])
         return {name: every[name] for name in self.inputs}
 
 

@@ -96,12 +96,13 @@ def session_of(size: RankerSize) -> ort.InferenceSession:
         return open_session(write_ranker(size, Path(folder)))
 
 
-def feeds(size: RankerSize, batch: int, candidates: int) -> Feeds:
-    rng, dim = np.random.default_rng(0), vector_dim(size)
+def feeds(dim: int, batch: int, candidates: int, history: int = HISTORY) -> Feeds:
+    """Random inputs of a ranker that reads vectors of ``dim`` numbers, by name."""
+    rng = np.random.default_rng(0)
     return {
-        "history_vectors": rng.normal(0, 0.1, (batch, HISTORY, dim)).astype(np.float32),
-        "history_kinds": rng.integers(1, 5, (batch, HISTORY)),
-        "history_gaps": rng.integers(0, 32, (batch, HISTORY)),
+        "history_vectors": rng.normal(0, 0.1, (batch, history, dim)).astype(np.float32),
+        "history_kinds": rng.integers(1, 5, (batch, history)),
+        "history_gaps": rng.integers(0, 32, (batch, history)),
         "candidate_vectors": rng.normal(0, 0.1, (batch, candidates, dim)).astype(np.float32),
         "candidate_features": rng.random((batch, candidates, len(FEATURES)), np.float32),
     }
@@ -110,7 +111,7 @@ def feeds(size: RankerSize, batch: int, candidates: int) -> Feeds:
 def cost(size: RankerSize) -> Cost:
     """Forward and products in turn, so that whatever else the machine does slows both."""
     wanted = products(size, vector_dim(size), HISTORY, CANDIDATES)
-    session, floor, given = session_of(size), Floor(wanted), feeds(size, 1, CANDIDATES)
+    session, floor, given = session_of(size), Floor(wanted), feeds(vector_dim(size), 1, CANDIDATES)
     pairs = [(milliseconds(lambda: session.run(None, given)), milliseconds(floor.run)) for _ in range(ROUNDS)]
     own, bare = (statistics.median(times) for times in zip(*pairs, strict=True))
     ratio = statistics.median(a / b for a, b in pairs)
@@ -129,7 +130,7 @@ def milliseconds(run: Callable[[], Any], times: int = 5) -> float:
 
 def rate(session: ort.InferenceSession, size: RankerSize, batch: int) -> Rate:
     """All callers for some seconds, each with a batch of its own."""
-    given = feeds(size, batch, SERVED)
+    given = feeds(vector_dim(size), batch, SERVED)
     session.run(None, given)
     started = time.perf_counter()
 

@@ -15,12 +15,13 @@ from evaluation.baselines.content import tuned
 from evaluation.baselines.item_knn import ItemKnn
 from evaluation.baselines.popularity import Popularity
 from evaluation.baselines.transitions import Scoring, Transitions, batches, tune, without_seen
-from evaluation.engine_row import Served, Step, ranks_in
+from evaluation.engine_row import Served, ranks_in
 from evaluation.metrics import CUTOFFS, Difference, Quality, Ranks, compare, ndcg, quality, ranks_of
 from evaluation.seen import Seen
 from evaluation.sequences import Log, attribute_matrix
 from evaluation.small import too_small
 from evaluation.task import Task
+from training.telling import Step
 
 LIST = max(CUTOFFS)
 SERVED_LIST = 200

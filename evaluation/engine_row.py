@@ -1,6 +1,6 @@
 """What serves is what is measured: the engine's own lists as one more row, candidates, filters, ranker and all."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from msgspec.structs import replace
@@ -31,6 +31,7 @@ from evaluation.metrics import Ranks
 from evaluation.sequences import Log, Visits
 from inference.ask import Ask
 from inference.engine import Engine
+from training.telling import Step, silent
 
 BATCH = 64
 EMBED_AT_ONCE = 512
@@ -40,8 +41,6 @@ NOWHERE = -1
 ABOUT_ONE: dict[Kind, type[Click | View | CartAdd | Wishlist | Review]] = {
     Kind.CLICK: Click, Kind.VIEW: View, Kind.CART_ADD: CartAdd, Kind.WISHLIST: Wishlist, Kind.REVIEW: Review,
 }  # fmt: skip
-
-Step = Callable[[str, int, int], None]
 
 
 class Served:
@@ -57,7 +56,7 @@ class Served:
         pasts: Sequence[Visits],
         bundle: Bundle | None = None,
         settings: EngineSettings | None = None,
-        step: Step = lambda what, done, of: None,
+        step: Step = silent,
         new: NDArray[np.bool_] | None = None,
         surfaces: Surfaces | None = None,
     ) -> None:

@@ -80,6 +80,7 @@ def recognised(digest: str, files: Files, more: Sequence[float] = ()) -> Options
 
 def _digests(files: Files, untils: Sequence[float]) -> Iterator[tuple[str, Options]]:
     """Of both files, and of the events alone."""
-    for content in {content_of(files.events, files.items), content_of(files.events)}:
+    events = content_of(files.events)
+    for content in {events + content_of(files.items), events}:
         for hold_back, until in product(HELD_BACK, untils):
             yield digest_of(content, hold_back, until), Options(hold_back, until)

@@ -5,10 +5,10 @@ import numpy as np
 from contracts.bundle import Bundle
 from contracts.settings import EngineSettings
 from evaluation.compare import AgainstAll, served
-from evaluation.engine_row import Step
 from evaluation.metrics import compare, hit_rate, ndcg
 from evaluation.sequences import Log
 from evaluation.task import Task
+from training.telling import Step
 
 DRAWS = 0xA11
 

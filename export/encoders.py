@@ -23,8 +23,9 @@ from export.golden import ENCODER_INPUTS, encoder_cases
 from export.graphs import Wanted
 from export.parity import Planned
 from export.sealing import versions
-from export.variants import Say, write_planned
+from export.variants import write_planned
 from training.encoder import TextEncoder, load_transformer
+from training.telling import Say
 
 MAX_TOKENS = 128  # of a plain folder, which does not say how long a text should be: a title and a description
 

@@ -36,10 +36,11 @@ from export.golden import ENCODER_INPUTS, encoder_cases, ranker_cases, retriever
 from export.graphs import Wanted
 from export.parity import Planned
 from export.sealing import versions
-from export.variants import Say, write_planned
+from export.variants import write_planned
 from training.config import ENCODER_FOLDER, RANKER_WEIGHTS, Checkpoint, load_checkpoint, load_item_ids
 from training.encoder import TextEncoder, load_encoder
 from training.model import Ranker, Retriever
+from training.telling import Say
 from training.weights import fill, read_tensors, tensor_of
 
 

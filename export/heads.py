@@ -32,8 +32,9 @@ from export.golden import EDGES, ENCODER_INPUTS, TITLES, Cases
 from export.graphs import Wanted
 from export.parity import HEAD_OUTPUTS, Planned
 from export.sealing import versions
-from export.variants import Say, write_planned
+from export.variants import write_planned
 from training.head import Head, Model, WithNgrams, load_head, model_inputs
+from training.telling import Say
 
 Measure = Callable[[Bundle], tuple[Figure, ...]]
 

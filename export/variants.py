@@ -7,7 +7,7 @@ without VNNI adds two products in 16, where they do not fit, and answers somethi
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -23,11 +23,10 @@ from contracts.bundle import Graph, Parity
 from contracts.precision import Precision, variant_name
 from export.graphs import plain, write_graph
 from export.parity import Planned, checked, compare, feeds, figures, open_session, shortfall
+from training.telling import Say
 
 ROUNDS = 5
 PAYS = 0.95  # of the time in fp32; less than a twentieth is noise
-
-Say = Callable[[str], None]
 
 
 def write_planned(

@@ -56,10 +56,10 @@ def load(
     ranker = Model(bundle, RANKER, RANKER_INPUTS, "logits", model, device, {"candidates": settings.candidates})
     encoder = Encoder(bundle, model, device)
     _warm(bundle, encoder, retriever, ranker, settings.candidates)
-    limit = bundle.manifest.history_limit
+    manifest = bundle.manifest
     other = _cross_encoder(open_bundle(model.cross_encoder), model, device) if model.cross_encoder else None
-    scorer = lambda own: other or Ranker(ranker, own, bundle.manifest)  # noqa: E731
-    models = Models(Retrieval(retriever, limit), scorer, bundle.manifest.light)
+    retrieval = Retrieval(retriever, manifest.history_limit)
+    models = Models(retrieval, lambda own: other or Ranker(ranker, own, manifest), manifest.light)
     pipelines = build(surfaces or load_surfaces(), settings, models)
     return Serving(bundle, encoder, pipelines, ranker.provider, other.digest if other else None)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import typer
-from msgspec import Struct, json
+from msgspec import Struct
 from msgspec.structs import replace
 from rich.console import Console
 from rich.table import Table
@@ -22,11 +22,12 @@ from evaluation.seen import seen_by
 from inference.engine import Engine
 from launch.bar import bar
 from launch.evaluate_options import say_refused
-from launch.evaluate_tables import caption
+from launch.evaluate_tables import caption, write_json
 from launch.one_thread import one_thread
 from launch.options import known_surface, print_json
-from launch.own_bundle import Say, Step, own_bundle
+from launch.own_bundle import own_bundle
 from training.log import read_log
+from training.telling import Say, Step
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -99,8 +100,7 @@ def _bundle(files: Files, wanted: Wanted, say: Say, step: Step) -> Iterator[Bund
 def _write(out: Path, found: ReplayTable) -> None:
     from evaluation.replay_plots import draw_replay
 
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "evaluation.json").write_bytes(json.format(json.encode(found), indent=2))
+    write_json(out, found)
     draw_replay(found, out)
 
 

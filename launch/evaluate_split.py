@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from msgspec import Struct, json
+from msgspec import Struct
 from msgspec.structs import replace
 from rich.console import Console
 
@@ -22,11 +22,12 @@ from evaluation.time_split import later_ones
 from evaluation.whole import against_all
 from launch.bar import bar
 from launch.evaluate_options import say_refused
-from launch.evaluate_tables import print_tables
+from launch.evaluate_tables import print_tables, write_json
 from launch.one_thread import one_thread
 from launch.options import print_json
-from launch.own_bundle import Say, Step, own_bundle
+from launch.own_bundle import own_bundle
 from training import log as training_log
+from training.telling import Say, Step
 
 
 class Asked(Struct, frozen=True, kw_only=True):
@@ -104,8 +105,7 @@ def _rows(task: Task, asked: Asked, bundle: Bundle | None, say: Say, step: Step)
 def _write(out: Path, log: Log, task: Task, found: Comparison) -> None:
     from evaluation.plots import draw
 
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "evaluation.json").write_bytes(json.format(json.encode(found), indent=2))
+    write_json(out, found)
     draw(found, out)
     if task.cold is not None:
         write_log(_warm(log, task), out / "training")

@@ -1,12 +1,16 @@
 """A split's results as tables of at most 100 columns: how accurate, at other lengths of list, what else a list is."""
 
+from pathlib import Path
+
 import typer
+from msgspec import json
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from evaluation.compare import AgainstAll, Comparison, Result
 from evaluation.metrics import CUTOFFS, best_of
+from evaluation.replay_table import ReplayTable
 
 K = 10
 OTHERS = tuple(k for k in CUTOFFS if k != K)
@@ -24,6 +28,12 @@ def print_tables(found: Comparison) -> None:
         typer.echo(f"{found.met_before:,} shoppers' last item is one that they met before: no row may show it")
     if found.against_all is not None:
         typer.echo(_lost(found.against_all))
+
+
+def write_json(out: Path, found: Comparison | ReplayTable) -> None:
+    """As ``evaluation.json`` in a folder, which is made."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "evaluation.json").write_bytes(json.format(json.encode(found), indent=2))
 
 
 def caption(words: str, warnings: tuple[str, ...]) -> Text:

@@ -1,6 +1,5 @@
 """A bundle trained and exported for one evaluation, on what that evaluation lets anybody know."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -8,9 +7,7 @@ from msgspec.structs import replace
 from contracts.bundle import Bundle
 from contracts.protocol import Protocol
 from training.log import Log
-
-Say = Callable[[str], None]
-Step = Callable[[str, int, int], None]
+from training.telling import Say, Step
 
 
 def own_bundle(

@@ -8,8 +8,7 @@ from torch import nn
 
 from contracts.errors import EnvironmentRefused
 
-CPU, CUDA, AUTO = "cpu", "cuda", "auto"
-DEVICES = (AUTO, CPU, CUDA)
+CPU, CUDA = "cpu", "cuda"
 
 
 def chosen_device(asked: str) -> str:

@@ -18,7 +18,7 @@ from training.lists import Examples
 from training.losses import Tensors, losses, of_head, split
 from training.memory import CELLS, JUDGED
 from training.metrics import Ranked, measure
-from training.model import Encoded, Ranker
+from training.model import Ranker
 from training.plain_fit import PASSES, PlainFit
 from training.run_folder import Progress
 from training.telling import Say, Step
@@ -42,6 +42,17 @@ class Fitted(NamedTuple):
     ranker: Ranker
     vectors: Vectors
     metrics: dict[str, float]
+
+
+class Said(NamedTuple):
+    """What the model says of B examples: ``lists`` [B, N] by the heads taught, ``query`` [B, D].
+
+    ``came`` [B, outcome heads], in 0..1: what is expected to come of the answers.
+    """
+
+    lists: Tensor
+    came: Tensor
+    query: Tensor
 
 
 class Fitting:
@@ -101,17 +112,23 @@ class Fitting:
 
     def _sane(self, examples: Examples) -> bool:
         """Whether the last step left numbers: they can be finite themselves and say nothing finite any more."""
+        self._model.eval()
         with torch.no_grad():
-            said = [self.ranker.query_of(self._encoded(part)[1]) for part in self._parts(examples)]
-        return bool(np.isfinite(self.answer(examples).scores).all()) and all(torch.isfinite(q).all() for q in said)
+            said = (self._said(part) for part in self._parts(examples))
+            return all(bool(torch.isfinite(each.lists).all() and torch.isfinite(each.query).all()) for each in said)
 
     def _parts(self, examples: Examples) -> Iterator[Tensors]:
         return (part.on(self.device) for part in split(examples, JUDGED))
 
-    def _encoded(self, part: Tensors) -> tuple[Tensor, Encoded]:
-        """The history's vectors, and what is made of them."""
-        past = self.vectors(part.history)
-        return past, self.ranker.encode(past, part.kinds, part.gaps)
+    def _said(self, part: Tensors) -> Said:
+        """Of one step's examples, in float32."""
+        with precision(self.device):
+            past = self.vectors(part.history)
+            history = self.ranker.encode(past, part.kinds, part.gaps)
+            read = self.ranker.read(history, past, self.vectors(part.candidates), part.features)
+            lists = of_head(self.ranker.order(read), part.heads)
+            came = self.ranker.outcome(read.answers())[:, 0].sigmoid()
+            return Said(lists.float(), came.float(), self.ranker.query_of(history).float())
 
     @property
     def _too_fast(self) -> str:
@@ -138,13 +155,10 @@ class Fitting:
         with torch.no_grad():
             whole = self.vectors.whole()
             for part in self._parts(examples):
-                with precision(self.device):
-                    past, history = self._encoded(part)
-                    read = self.ranker.read(history, past, self.vectors(part.candidates), part.features)
-                    lists.append(of_head(self.ranker.order(read), part.heads).float().cpu().numpy())
-                    came.append(self.ranker.outcome(read.answers())[:, 0].sigmoid().float().cpu().numpy())
-                    query = self.ranker.query_of(history).float()
-                places.append(among_all(query, part.candidates[:, :1], whole).cpu().numpy())
+                said = self._said(part)
+                lists.append(said.lists.cpu().numpy())
+                came.append(said.came.cpu().numpy())
+                places.append(among_all(said.query, part.candidates[:, :1], whole).cpu().numpy())
         return Ranked(*map(np.concatenate, (lists, places, came)))
 
     def judged(self, before: Progress, ndcg: float, figures: dict[str, float]) -> Progress:
@@ -161,14 +175,11 @@ class Fitting:
     def good(self, progress: Progress) -> Fitted:
         """The best that was kept, whatever came after it."""
         self._model.load_state_dict(self._best)
-        self._model.eval().cpu()
-        return Fitted(self.ranker, self.vectors, progress.figures)
+        return self.last(progress)
 
     def best(self, progress: Progress) -> Fitted:
         """The best epoch so far."""
-        if progress.chosen:
-            self._model.load_state_dict(self._best)
-        return self.last(progress)
+        return self.good(progress) if progress.chosen else self.last(progress)
 
     def last(self, progress: Progress) -> Fitted:
         """As it is now; where the features alone were chosen the rest is for retrieval, and adds nothing to them."""

@@ -29,9 +29,9 @@ class Ranked(NamedTuple):
     ``outcomes`` [B, outcome heads], in 0..1: what is expected to come of the answers; None where nothing is said.
     """
 
-    scores: NDArray[np.float32]
+    scores: Scores
     places: Places
-    outcomes: NDArray[np.float32] | None = None
+    outcomes: Scores | None = None
 
 
 class Validation(NamedTuple):

@@ -32,9 +32,11 @@ def return_visits(events: Sequence[AnyEvent]) -> Floats:
 
     NaN in the log's last week, and where there are no times: nobody knows yet. ``events`` stand in the order of time.
     """
-    if not events or any(map(untimed, events)):
-        return np.full(len(events), np.nan, np.float32)
-    times = np.fromiter((event.time_ms for event in events), np.int64, len(events))
+    times, made_up = np.zeros(len(events), np.int64), False
+    for at, event in enumerate(events):
+        times[at], made_up = event.time_ms, made_up or untimed(event)
+    if made_up or not len(times):
+        return np.full(len(times), np.nan, np.float32)
     return _came_back(shoppers_of(events).astype(np.int64), times)
 
 

@@ -42,7 +42,7 @@ from training.log import Log
 from training.outcomes import return_visits, taught
 from training.replay import COLD, NOTHING, Replay, heads_of, teaches
 from training.run_folder import RunFolder, run_key
-from training.telling import Say, Step
+from training.telling import Say, Step, silent
 
 EXAMPLES_FOLDER = "examples"
 #: What a model has to beat, where the caller names nothing better: transitions and likeness, untrained.
@@ -56,7 +56,7 @@ def train(
     say: Say,
     encoder_folder: Path | None = None,
     blend: Mapping[str, float] = PLAIN,
-    step: Step = lambda what, done, of: None,
+    step: Step = silent,
 ) -> Checkpoint:
     """Pretrain or load the encoder, replay the log, fit the ranker, write the checkpoint whole or not at all.
 

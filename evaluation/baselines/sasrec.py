@@ -4,7 +4,7 @@ One causal transformer over the last items; every item of the catalogue is score
 state. Validation chooses the number of epochs, then it is trained again on all but the test for that number.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from evaluation.baselines.transitions import Validation, validated
+from training.telling import Say
 
 Past = NDArray[np.int32]
-Say = Callable[[str], None]
 
 POOL = 16  # batches that are sorted by length together, so that little of a batch is padding
 
