@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from contracts.errors import Reason, Unacceptable
 from contracts.events import items_of
-from evaluation.sequences import Log, Visits, items_in, leave_one_out
+from evaluation.sequences import Log, items_in, leave_one_out
 from evaluation.task import Past, Task, some_of
+from training.visits import Visits
 
 SHARE = 0.05
 

@@ -28,10 +28,11 @@ from contracts.settings import EngineSettings, ModelSettings
 from contracts.statistics import Increments
 from contracts.surfaces import HOME, Surfaces
 from evaluation.metrics import Ranks
-from evaluation.sequences import Log, Visits
+from evaluation.sequences import Log
 from inference.ask import Ask
 from inference.engine import Engine
 from training.telling import Step, silent
+from training.visits import Visits
 
 BATCH = 64
 EMBED_AT_ONCE = 512

@@ -11,19 +11,15 @@ from numpy.typing import NDArray
 
 from contracts.dialects.dataset import item_to_row
 from contracts.events import AnyEvent, Checkout, Impression, ItemId, Purchase, Refund, items_of
-from evaluation.sequences import by_shopper, visits_of
 from training.log import Log, with_events
+from training.visits import in_last_visits
 
 
 def without_last_visits(log: Log) -> Log:
     """Without each shopper's last visit, and what they did after it. Its items stay known."""
-    kept = sorted(place for numbered in by_shopper(log.events) for place in _before_the_last_visit(numbered))
-    return with_events(log, (log.events[place] for place in kept), "last visits")
-
-
-def _before_the_last_visit(numbered: list[tuple[int, AnyEvent]]) -> Iterable[int]:
-    visits = visits_of(numbered, {})
-    return (place for place, _ in numbered if not visits or place < visits[-1].place)
+    held = in_last_visits(log.events, 1)
+    kept = (event for event, is_held in zip(log.events, held.tolist(), strict=True) if not is_held)
+    return with_events(log, kept, "last visits")
 
 
 def without_items(log: Log, items: tuple[str, ...], out: NDArray[np.bool_]) -> Log:

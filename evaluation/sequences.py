@@ -1,11 +1,6 @@
-"""A folder as ``daogou train`` reads it, as item sequences, and the leave-one-out split of them.
-
-What counts is what says that a shopper turned to an item: whatever teaches the shared counts (clicks, views, wishes,
-cart additions, purchases, reviews). What was shown, searched, hidden, taken out or given back is in no sequence.
-"""
+"""A folder as ``daogou train`` reads it, as item sequences, and the leave-one-out split of them."""
 
 import re
-from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -14,33 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from contracts.dialects.dataset import untimed
 from contracts.errors import Reason, Unacceptable
-from contracts.events import AnyEvent, ItemId, Kind, items_of, kind_of
+from contracts.events import ItemId
 from contracts.messages import CatalogueItem
-from contracts.statistics import WEIGHTS
 from evaluation.folder import files_of
 from training import log as training_log
+from training.visits import Visit, Visits, visits_by_shopper
 
 Sequence = NDArray[np.int32]
-
-#: Events by which a shopper turns to an item.
-TURNING = frozenset(WEIGHTS)
-
-
-class Visit(NamedTuple):
-    """What a shopper did with one item in a row: its click, its view, its order. The same done twice is two visits.
-
-    ``item`` is a number into ``Log.items``; ``place`` of its first event in the log; ``seconds`` Unix, 0: no times.
-    """
-
-    item: int
-    kinds: tuple[Kind, ...]
-    place: int
-    seconds: float
-
-
-Visits = tuple[Visit, ...]
 
 
 class Log(NamedTuple):
@@ -80,8 +56,7 @@ def read(folder: Path) -> Log:
     """
     files, numbers = files_of(folder), dict[ItemId, int]()
     source = training_log.read_log(files.events, files.items)
-    found = (visits_of(numbered, numbers) for numbered in by_shopper(source.events))
-    visits = tuple(each for each in found if each)
+    visits = tuple(each for each in visits_by_shopper(source.events, numbers) if each)
     described = {ItemId(item.item_id): item for item in source.items}
     for item_id in described:
         numbers.setdefault(item_id, len(numbers))
@@ -99,29 +74,6 @@ def read(folder: Path) -> Log:
 def items_in(visits: Iterable[Visit]) -> Sequence:
     """[L]: the items of visits."""
     return np.array([visit.item for visit in visits], np.int32)
-
-
-def by_shopper(events: Iterable[AnyEvent]) -> Iterable[list[tuple[int, AnyEvent]]]:
-    """Each shopper's events with their places in the log, in the order in which shoppers first came."""
-    found: defaultdict[str, list[tuple[int, AnyEvent]]] = defaultdict(list)
-    for place, event in enumerate(events):
-        found[event.user_id].append((place, event))
-    return found.values()
-
-
-def visits_of(events: Iterable[tuple[int, AnyEvent]], numbers: dict[ItemId, int]) -> Visits:
-    """A shopper's visits. ``numbers``: of the items so far; new ones are added."""
-    visits: list[Visit] = []
-    for place, event in events:
-        kind = kind_of(event)
-        for item_id in items_of(event) if kind in TURNING else ():
-            item = numbers.setdefault(item_id, len(numbers))
-            last = visits[-1] if visits else None
-            if last is not None and last.item == item and last.kinds[-1] is not kind:
-                visits[-1] = last._replace(kinds=(*last.kinds, kind))
-            else:
-                visits.append(Visit(item, (kind,), place, 0.0 if untimed(event) else event.time_ms / 1000))
-    return tuple(visits)
 
 
 def leave_one_out(log: Log) -> Split:

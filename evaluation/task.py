@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.baselines.transitions import Validation
-from evaluation.sequences import Log, Visits, items_in, leave_one_out
+from evaluation.sequences import Log, items_in, leave_one_out
+from training.visits import Visits
 
 TUNING_SHOPPERS = 4000
 

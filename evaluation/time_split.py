@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import Reason, Unacceptable
-from evaluation.sequences import Log, Visits
+from evaluation.sequences import Log
 from evaluation.task import Past, Task, some_of
+from training.visits import Visits
 
 QUANTILE = 0.8
 

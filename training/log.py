@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
-from numpy.typing import NDArray
 
 from contracts.dialects.dataset import row_to_event, row_to_item, untimed
 from contracts.errors import BadInput, Reason, Unreadable
@@ -18,6 +17,7 @@ from contracts.messages import CatalogueItem
 from contracts.protocol import Protocol
 from training.permitted import are_permitted
 from training.stored_events import shoppers_of, stored
+from training.visits import in_last_visits
 
 
 class Refused(Struct):
@@ -57,9 +57,10 @@ def read_log(events: Path, items: Path | None, hold_back: int = 0, until: float 
     """Read both files (JSONL, gzip or not). Items that only occur in events become items without words.
 
     Events with equal times keep the order of the file; they lie on disk. What a shopper took back (``Forget``,
-    ``Consent``) is left out. ``hold_back``: each shopper's last so many events are left out, for an evaluation that
-    asks for them; their items stay known. ``until``: only this first share of the events is read, in the order of time,
-    for an evaluation of what comes after; items that only occur later are not known.
+    ``Consent``) is left out. ``hold_back``: each shopper's last so many visits are left out, with what they did after
+    the first of those, for an evaluation that asks for them; their items stay known. ``until``: only this first share
+    of the events is read, in the order of time, for an evaluation of what comes after; items that only occur later are
+    not known.
 
     Raises: Unreadable, where a file is missing or holds nothing; EnvironmentRefused, where the disk is full.
     """
@@ -69,7 +70,7 @@ def read_log(events: Path, items: Path | None, hold_back: int = 0, until: float 
     if not found:
         raise Unreadable(Reason.EMPTY, f"{events} has no events{_in_words(refused)}")
     found = found[: max(1, round(len(found) * until))]
-    held = _last(found, hold_back)
+    held = in_last_visits(found, hold_back)
     kept = found.take(~held)
     met, made_up = _met(kept)
     known = met | _met(found.take(held))[0]
@@ -88,16 +89,6 @@ def with_events(log: Log, events: Iterable[AnyEvent], left_out: str) -> Log:
         log, events=kept, digest=sha256(f"{log.digest} {left_out}".encode()).hexdigest(),
         shoppers=len(np.unique(shoppers_of(kept))), met=met, untimed=made_up,
     )  # fmt: skip
-
-
-def _last(events: Sequence[AnyEvent], count: int) -> NDArray[np.bool_]:
-    """[n]: whether an event is one of its shopper's last ``count``."""
-    order = np.argsort(shoppers_of(events), kind="stable")
-    grouped = shoppers_of(events)[order]
-    later = np.searchsorted(grouped, grouped, "right") - np.arange(len(order)) - 1
-    held = np.zeros(len(events), np.bool_)
-    held[order] = later < count
-    return held
 
 
 def _met(events: Iterable[AnyEvent]) -> tuple[set[ItemId], bool]:
@@ -167,5 +158,5 @@ def content_of(*paths: Path | None) -> bytes:
 
 def digest_of(content: bytes, hold_back: int, until: float) -> str:
     """sha256 over what was left out, in words, if anything was, and over ``content_of`` the files."""
-    words = (f"hold back {hold_back}" if hold_back else "") + (f"until {until}" if until < 1.0 else "")
+    words = (f"hold back {hold_back} visits" if hold_back else "") + (f"until {until}" if until < 1.0 else "")
     return sha256(words.encode() + content).hexdigest()

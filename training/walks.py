@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from contracts.dialects.dataset import UNTIMED_MS, UNTIMED_STEP_MS
 from contracts.events import AnyEvent
-from training.stored_events import shoppers_of
+from training.visits import places_by_shopper
 
 
 class Walk(Sequence[AnyEvent]):
@@ -38,8 +38,4 @@ class Walk(Sequence[AnyEvent]):
 
 def walks_of(events: Sequence[AnyEvent]) -> list[Walk]:
     """All shoppers' walks, in the order in which they first came."""
-    shoppers = shoppers_of(events)
-    order = np.argsort(shoppers, kind="stable")
-    starts = np.unique(shoppers[order], return_index=True)[1]
-    parts = [part for part in np.split(order, starts[1:]) if len(part)]
-    return [Walk(events, part) for part in sorted(parts, key=lambda part: int(part[0]))]
+    return [Walk(events, places) for places in places_by_shopper(events)]

@@ -24,7 +24,7 @@ def train(
     learning_rate: Annotated[float | None, typer.Option(min=0.0, help="The highest. Without: 1e-3.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same checkpoint.")] = 0,
     encoder: Annotated[Path | None, typer.Option(help="A local BERT-family folder, instead of one made here.")] = None,
-    hold_back: Annotated[int, typer.Option(min=0, help="Leave out each shopper's last N events, for `evaluate`.")] = 0,
+    hold_back: Annotated[int, typer.Option(min=0, help="Leave out each shopper's last N visits, for `evaluate`.")] = 0,
     until: Annotated[
         float, typer.Option(min=0.01, max=1.0, help="Read only this first share of the log, for a replay of the rest.")
     ] = 1.0,

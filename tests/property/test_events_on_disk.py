@@ -1,6 +1,5 @@
 """Events on disk are the events that were written: all kinds, any order of times, any part of them, read any way."""
 
-from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,6 +12,7 @@ from strategies import anything
 from contracts.codec import decode_own_event, encode_json, encode_own_event
 from contracts.dialects.dataset import UNTIMED_MS, UNTIMED_STEP_MS
 from contracts.events import KIND_OF, AnyEvent, Consent, Event, erases, items_of, kind_of
+from contracts.statistics import WEIGHTS
 from training.log import read_log
 from training.permitted import permitted
 from training.stored_events import kinds_of, shoppers_of, stored
@@ -37,12 +37,23 @@ def plainly_permitted(events: list[AnyEvent]) -> list[AnyEvent]:
 
 
 def plainly_without_last(events: list[AnyEvent], count: int) -> list[AnyEvent]:
-    left, kept = Counter(event.user_id for event in events), list[AnyEvent]()
-    for event in events:
-        left[event.user_id] -= 1
-        if left[event.user_id] >= count:
-            kept.append(event)
-    return kept
+    """Up to each shopper's last but ``count`` visits, told from the end: one item in a row, by different deeds."""
+    gone = set[int]()
+    for user in {event.user_id for event in events}:
+        mine = [place for place, event in enumerate(events) if event.user_id == user]
+        deeds = [
+            (place, item, kind_of(events[place]))
+            for place in mine
+            for item in (items_of(events[place]) if kind_of(events[place]) in WEIGHTS else ())
+        ]
+        begins = [
+            place
+            for at, (place, item, kind) in enumerate(deeds)
+            if at == 0 or deeds[at - 1][1] != item or deeds[at - 1][2] is kind
+        ]
+        first = begins[-count:][0] if count and begins else len(events)
+        gone |= {place for place in mine if place >= first}
+    return [event for place, event in enumerate(events) if place not in gone]
 
 
 @given(anything)

@@ -71,11 +71,11 @@ def test_leave_one_out_wants_the_last_held_back(folder: Path, tmp_path: Path) ->
     assert seen(folder, tmp_path / "b", "leave-one-out", until=0.5) == ("seen", 20, 40)
 
 
-def test_the_last_event_need_not_be_the_target(tmp_path: Path) -> None:
-    """The last event is the view of an item whose click is the target: held back alone, it leaves the click."""
-    folder = folder_of(tmp_path / "set", walks("click", "view"))
-    assert seen(folder, tmp_path / "b", "leave-one-out", hold_back=1) == ("seen", 40, 40)
-    assert seen(folder, tmp_path / "b", "leave-one-out", hold_back=2) == ("held back", 0, 40)
+def test_a_last_visit_is_held_back_with_all_that_was_done_in_it(tmp_path: Path) -> None:
+    """The last event is the view of an item whose click is the target."""
+    folder = folder_of(tmp_path / "set", walks("click", "view", "impression"))
+    assert seen(folder, tmp_path / "b", "leave-one-out", hold_back=1) == ("held back", 0, 40)
+    assert seen(folder, tmp_path / "b", "leave-one-out") == ("seen", 40, 40)
 
 
 def test_a_time_split_wants_nothing_from_after_the_cut(tmp_path: Path) -> None:

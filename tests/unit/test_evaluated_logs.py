@@ -152,8 +152,10 @@ def test_a_bundle_for_this_alone_has_not_seen_the_target_nor_what_came_after(tmp
     assert known.digest != log.source.digest
 
 
-def test_of_one_type_it_is_what_hold_back_leaves(tmp_path: Path) -> None:
-    rows = [each for n in range(9) for each in deeds(f"u{n}", *[("review", (n * k) % 5) for k in range(n + 1)])]
+@pytest.mark.parametrize("types", [("review",), ("view", "click", "purchase", "impression", "return")])
+def test_it_is_what_hold_back_leaves(types: tuple[str, ...], tmp_path: Path) -> None:
+    steps = {n: [(types[(n + k) % len(types)], (n * k) % 5) for k in range(n + 1)] for n in range(9)}
+    rows = [each for n, some in steps.items() for each in deeds(f"u{n}", *some)]
     folder = folder_of(tmp_path / "set", rows)
     held = read_log(folder / "events.jsonl.gz", None, hold_back=1)
     known = without_last_visits(read(folder).source)
