@@ -24,7 +24,7 @@ from training.replay import FLUSH, heads_of
 from training.walks import walks_of
 
 FOLDS = 5
-LAST = 3  # of a shopper's events are asked for; of those that teach more, where shoppers are few
+LAST = 3  # of a shopper's events are asked for; more where shoppers are few
 ENOUGH = 60_000  # examples
 MOST = 20
 NEW = 20  # one item of so many is new to a fold
@@ -100,7 +100,7 @@ class CrossFit:
             for before, event in folded(shopper.events)
             if before is not None and kind_of(event) in self._heads
         )
-        return list(deque(found, maxlen=LAST if shopper.check else self._last))
+        return list(deque(found, maxlen=self._last))
 
 
 def folded(events: Sequence[AnyEvent]) -> Iterator[tuple[Profile | None, AnyEvent]]:
