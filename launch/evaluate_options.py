@@ -7,11 +7,12 @@ from training.log import Log
 SPLITS = ("cold", "time-split", "leave-one-out")
 REPLAY = "replay"
 PROTOCOLS = (*SPLITS, REPLAY)
+TRAINED = ("leave-one-out", "cold", REPLAY)
 
 #: By the names of the command's parameters; what is not here belongs to all protocols.
 ONLY_FOR = {
     "freshness": (REPLAY,), "first": (REPLAY,), "last": (REPLAY,), "surface": (REPLAY,), "one_in": (REPLAY,),
-    "train": ("leave-one-out", "cold", REPLAY), "whole": SPLITS, "bundle_only": SPLITS, "sasrec": SPLITS,
+    "train": TRAINED, "any_memory": TRAINED, "whole": SPLITS, "bundle_only": SPLITS, "sasrec": SPLITS,
 }  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from launch.evaluate_options import say_refused
 from launch.evaluate_tables import caption, write_json
 from launch.one_thread import one_thread
 from launch.options import known_surface, print_json
-from launch.own_bundle import own_bundle
+from launch.own_bundle import Own, own_bundle
 from training.log import read_log
 from training.telling import Say, Step
 
@@ -41,6 +41,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     surface: str = NEXT
     one_in: int = 1
     train: str | None = None
+    any_memory: bool = False
     out: Path | None = None
 
 
@@ -94,7 +95,8 @@ def _bundle(files: Files, wanted: Wanted, say: Say, step: Step) -> Iterator[Bund
         return
     before = read_log(files.events, files.items, until=wanted.first)
     with TemporaryDirectory() as scratch:
-        yield own_bundle(before, Path(scratch), wanted.train, wanted.seed, say, step, before.protocol)
+        own = Own(preset=wanted.train, seed=wanted.seed, protocol=before.protocol, any_memory=wanted.any_memory)
+        yield own_bundle(before, Path(scratch), own, say, step)
 
 
 def _write(out: Path, found: ReplayTable) -> None:

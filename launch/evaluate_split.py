@@ -25,7 +25,7 @@ from launch.evaluate_options import say_refused
 from launch.evaluate_tables import print_tables, write_json
 from launch.one_thread import one_thread
 from launch.options import print_json
-from launch.own_bundle import own_bundle
+from launch.own_bundle import Own, own_bundle
 from training import log as training_log
 from training.telling import Say, Step
 
@@ -36,6 +36,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     protocol: str = "leave-one-out"
     bundle: Path | None = None
     train: str | None = None
+    any_memory: bool = False
     bundle_only: bool = False
     sasrec: bool = False
     against_all: int = 0
@@ -84,7 +85,8 @@ def _bundle(log: Log, task: Task, asked: Asked, say: Say, step: Step) -> Iterato
         return
     with TemporaryDirectory() as scratch:
         known = without_last_visits(_warm(log, task))
-        yield own_bundle(known, Path(scratch), asked.train, asked.seed, say, step)
+        own = Own(preset=asked.train, seed=asked.seed, any_memory=asked.any_memory)
+        yield own_bundle(known, Path(scratch), own, say, step)
 
 
 def _warm(log: Log, task: Task) -> training_log.Log:

@@ -23,6 +23,7 @@ from export.heads import export_head
 from inference.heads import Head as Served
 from training.class_metrics import class_figures, macro_f1
 from training.config import figures
+from training.encoder_memory import finetuning_needs
 from training.hashed_ngrams import HashedNgrams, Learned, Texts, learn_ngrams
 from training.head import (
     HEAD,
@@ -40,12 +41,14 @@ from training.head import (
     scores,
 )
 from training.labelled import Columns, Parts, read_labelled, split_labelled
+from training.memory import available_memory, check_memory
 from training.ngrams import answer, class_numbers
 from training.shrinkage import kept_share
 from training.telling import Say, Step, silent
 
 PROBES = 48
 AT_ONCE = 256
+LESS = "a smaller encoder (--encoder, --dim), shorter texts (--max-tokens), fewer rows"
 
 Numbers = NDArray[np.float64]
 Measure = Callable[[Bundle], tuple[Figure, ...]]
@@ -63,23 +66,30 @@ class Order(NamedTuple):
     variants: tuple[Precision, ...] = ()
     keep_slow: bool = False
     step: Step = silent
+    any_memory: bool = False
 
     @property
     def paced(self) -> HeadPlan:
         """The plan, for the encoder at hand."""
         return for_given(self.plan) if self.start else self.plan
 
+    def check_memory(self, pairs: Sequence[Pair], classes: int = 0) -> None:
+        """Before anything is learned from ``pairs``. Raises: EnvironmentRefused."""
+        if not self.any_memory:
+            check_memory(finetuning_needs(pairs, classes, self.plan, self.start), available_memory(), LESS)
+
 
 def classify(paths: Sequence[Path], columns: Columns, positive: str | None, order: Order) -> Bundle:
     """A classifier's bundle. ``positive``: the class that is asked for; None: the last one, where there are two.
 
-    Raises: Unreadable, Unacceptable, ExportRefused.
+    Raises: Unreadable, Unacceptable, EnvironmentRefused, ExportRefused.
     """
     parts = split_labelled(read_labelled(paths, columns))
     labels = sorted({row.label for row in parts.learn})
     asked = _positive(labels, positive)
     order.say(f"{sizes_of(parts[:3])} texts, split by {parts.by}; classes {', '.join(labels)}")
     learn, choose = (Texts([row.text for row in part], class_numbers(part, labels)) for part in parts[:2])
+    order.check_memory(pairs_of(learn.texts), len(labels))
     plainly = learn_ngrams(learn, choose, len(labels), order.say)
     bert, tokenizer = begin(learn.texts, order.plan, order.start, order.say, order.step)
     beside = Beside(choose, logits_of(plainly.module, choose.texts))

@@ -25,12 +25,13 @@ RATING = "rating"
 def rate(log: Log, order: Order) -> Bundle:
     """A regressor's bundle: what it says is added to the bias model's answer.
 
-    Raises: Unacceptable, ExportRefused.
+    Raises: Unacceptable, EnvironmentRefused, ExportRefused.
     """
     parts = split_rated(log.events, log.items)
     if not all(parts):
         raise Unacceptable(Reason.EMPTY, "too few rated reviews to learn from and to measure on")
     order.say(f"{sizes_of(parts)} ratings, split by time; the last are {_reviews(parts.test):,} reviews")
+    order.check_memory([each.pair for each in parts.learn])
     residual = Residual(parts, choose_biases(parts.learn, parts.choose))
     bert, tokenizer = begin(
         [text for each in parts.learn for text in each.pair], order.plan, order.start, order.say, order.step

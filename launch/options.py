@@ -17,6 +17,7 @@ Device = Annotated[
     Literal["auto", "cpu", "cuda"],
     typer.Option(help="Where PyTorch computes; auto: on the GPU, in bf16, if there is one."),
 ]
+AnyMemory = Annotated[bool, typer.Option("--any-memory", help="Begin though memory may not be enough.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

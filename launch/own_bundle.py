@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from contracts.bundle import Bundle
@@ -9,13 +10,22 @@ from contracts.protocol import Protocol
 from training.log import Log
 from training.telling import Say, Step
 
+LESS = "a smaller preset (--train tiny), in a replay a smaller part of the log before it (--from 0.3)"
 
-def own_bundle(
-    log: Log, scratch: Path, preset: str, seed: int, say: Say, step: Step, protocol: Protocol = Protocol.LEAVE_ONE_OUT
-) -> Bundle:
+
+class Own(Struct, frozen=True, kw_only=True):
+    """How it is trained. ``preset`` is one of ``PRESETS``."""
+
+    preset: str
+    seed: int
+    protocol: Protocol = Protocol.LEAVE_ONE_OUT
+    any_memory: bool = False
+
+
+def own_bundle(log: Log, scratch: Path, own: Own, say: Say, step: Step) -> Bundle:
     """As ``daogou train`` and ``daogou export`` make it of ``log``; it lies in ``scratch``.
 
-    ``preset`` is one of ``PRESETS``. Raises: Unacceptable, ExportRefused.
+    Raises: Unacceptable, ExportRefused; EnvironmentRefused, where memory will not do.
     """
     from launch.training_extra import required
 
@@ -24,9 +34,12 @@ def own_bundle(
     from inference.scorers.fallback import BLEND
     from launch.commands.export import quiet_export
     from training.config import PRESETS
+    from training.memory import available_memory, check_memory, needs
     from training.train import train
 
     quiet_export()
-    plan = replace(PRESETS[preset], seed=seed, protocol=protocol)
+    plan = replace(PRESETS[own.preset], seed=own.seed, protocol=own.protocol)
+    if not own.any_memory:
+        check_memory(needs(log, plan, plan.encoder.dim), available_memory(), LESS)
     train(log, scratch / "checkpoint", plan, say, None, BLEND, step)
-    return export_bundle(scratch / "checkpoint", scratch / "bundle", preset, say)
+    return export_bundle(scratch / "checkpoint", scratch / "bundle", own.preset, say)

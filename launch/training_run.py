@@ -19,10 +19,13 @@ from launch.log_snapshot import EVENTS, ITEMS, save_log
 from launch.one_thread import one_thread
 from training.compute import chosen_device
 from training.config import CHECKPOINT, PRESETS, Plan, told
-from training.encoder import quiet, width_of
+from training.encoder import quiet
+from training.encoder_memory import reading_needs, shape_of
 from training.log import Log, read_log
-from training.memory import available_memory, check_memory, needs
+from training.memory import Need, available_memory, check_memory, needs
 from training.train import train
+
+LESS = "a part of the log (--until 0.5), a smaller --preset or --encoder"
 
 
 class Asked(Struct, frozen=True, kw_only=True):
@@ -59,7 +62,7 @@ def run_training(asked: Asked, settings: Settings | None = None) -> None:
     log = _log(asked, saved)
     plan, encoder = _plan(asked, log), transformer_of(asked.encoder) if asked.encoder else None
     if not asked.any_memory:
-        check_memory(needs(log, plan, width_of(encoder) if encoder else plan.encoder.dim), available_memory())
+        check_memory(_needs(log, plan, encoder), available_memory(), LESS)
     with bar() as (say, step):
         checkpoint = train(log, asked.out, plan, say, encoder, BLEND, step)
     if saved is not None:
@@ -79,6 +82,13 @@ def transformer_of(folder: Path) -> Path:
         said = f"{folder} makes vectors by {found.pooling}; training reads the mean of a transformer's states"
         raise Unacceptable(Reason.NOT_APPLICABLE, f"{said}: give an encoder that is pooled so")
     return found.transformer
+
+
+def _needs(log: Log, plan: Plan, encoder: Path | None) -> tuple[Need, ...]:
+    if encoder is None:
+        return needs(log, plan, plan.encoder.dim)
+    shape = shape_of(encoder)
+    return (*needs(log, plan, shape.width), *reading_needs(shape, plan.encoder.max_tokens))
 
 
 def _from_topics(folder: Path, settings: Settings) -> Path:

@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, BertConfig, BertForMaskedLM, PreTrainedModel
+from transformers import AutoModel, BertConfig, BertForMaskedLM, PreTrainedModel
 from transformers.utils import logging
 
 from contracts.errors import Reason, Unacceptable, Unreadable
@@ -134,7 +134,7 @@ def load_transformer(folder: Path) -> PreTrainedModel:
 
     Raises: Unreadable, Unacceptable, as ``load_encoder``.
     """
-    _check_model_folder(folder)
+    check_model_folder(folder)
     try:
         model, told = AutoModel.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, attn_implementation="eager", trust_remote_code=False,
@@ -144,17 +144,6 @@ def load_transformer(folder: Path) -> PreTrainedModel:
         raise Unreadable(Reason.INVALID_FIELD, f"{folder} cannot be loaded: {str(error).splitlines()[0]}") from error
     _check_all_read(folder, told["missing_keys"], [name for name, *_ in told["mismatched_keys"]])
     return model  # type: ignore[no-any-return]
-
-
-def width_of(folder: Path) -> int:
-    """How long a folder's vectors are, without loading its weights. Raises: Unreadable, Unacceptable."""
-    _check_model_folder(folder)
-    try:
-        return int(AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False).hidden_size)
-    except (OSError, ValueError, AttributeError) as error:
-        raise Unreadable(
-            Reason.INVALID_FIELD, f"{folder}/config.json says no hidden_size of a BERT: {error}"
-        ) from error
 
 
 def _check_all_read(folder: Path, missing: Iterable[str], misshapen: Iterable[str]) -> None:
@@ -167,7 +156,8 @@ def _check_all_read(folder: Path, missing: Iterable[str], misshapen: Iterable[st
             )
 
 
-def _check_model_folder(folder: Path) -> None:
+def check_model_folder(folder: Path) -> None:
+    """Whether all that is read is there. Raises: Unreadable, Unacceptable, as ``load_encoder``."""
     if pickled(folder):
         raise lacking(folder)
     for name in ("config.json", "tokenizer.json"):

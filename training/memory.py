@@ -52,15 +52,23 @@ def needs(log: Log, plan: Plan, text_dim: int) -> tuple[Need, ...]:
     )
 
 
-def check_memory(needed: Sequence[Need], available: int | None) -> None:
-    """Raises: EnvironmentRefused, where less is available than is needed. ``available`` None: nobody knows."""
-    whole = sum(need.size for need in needed)
+def whole_of(needed: Sequence[Need]) -> int:
+    """Bytes of all parts."""
+    return sum(need.size for need in needed)
+
+
+def check_memory(needed: Sequence[Need], available: int | None, less: str) -> None:
+    """``available`` None: nobody knows. ``less``: what the caller can take instead, in words.
+
+    Raises: EnvironmentRefused, where less is available than is needed.
+    """
+    whole = whole_of(needed)
     if available is None or whole <= available:
         return
     parts = ", ".join(f"{need.what} {_gigabytes(need.size)}" for need in needed)
     raise EnvironmentRefused(
-        f"the training needs about {_gigabytes(whole)} of memory and {_gigabytes(available)} are free ({parts}): take "
-        "a part of the log (--until 0.5), a smaller --preset or a larger machine; --any-memory tries it all the same"
+        f"the training needs about {_gigabytes(whole)} of memory and {_gigabytes(available)} are free ({parts}): "
+        f"take {less} or a larger machine; --any-memory tries it all the same"
     )
 
 

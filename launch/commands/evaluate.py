@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from launch.evaluate_options import REPLAY, check_bundle, check_options, check_preset
-from launch.options import Json
+from launch.options import AnyMemory, Json
 
 app = typer.Typer(add_completion=False)
 
@@ -29,6 +29,7 @@ def evaluate(
         str | None,
         typer.Option(help="Train a bundle for this alone (preset tiny, small, base), on what its protocol may know."),
     ] = None,
+    any_memory: AnyMemory = False,
     first: Annotated[
         float, typer.Option("--from", min=0.0, max=1.0, help="Replay: before this share of the log only learn.")
     ] = 0.6,
@@ -78,7 +79,7 @@ def evaluate(
 
         wanted = Wanted(
             freshness=freshness, bundle=bundle, first=first, last=last, seed=seed, surface=surface, one_in=one_in,
-            train=train, out=out,
+            train=train, any_memory=any_memory, out=out,
         )  # fmt: skip
         evaluate_replay(folder, wanted, as_json)
         return
@@ -86,6 +87,6 @@ def evaluate(
 
     asked = Asked(
         protocol=protocol, bundle=bundle, train=train, bundle_only=bundle_only, sasrec=sasrec, out=out, seed=seed,
-        against_all=whole,
+        against_all=whole, any_memory=any_memory,
     )  # fmt: skip
     evaluate_split(folder, asked, as_json)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from launch.options import Device
+from launch.options import AnyMemory, Device
 
 if TYPE_CHECKING:
     from contracts.bundle import Bundle
@@ -51,6 +51,7 @@ def finetune(
     ] = "",
     keep_slow: Annotated[bool, typer.Option("--keep-slow", help="Keep int8 where it is no faster here.")] = False,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bundle; the split never changes.")] = 0,
+    any_memory: AnyMemory = False,
     threads: Annotated[int, typer.Option(min=1, help="Threads of PyTorch.")] = 1,
     device: Device = "auto",
 ) -> None:
@@ -83,7 +84,9 @@ def finetune(
     size = EncoderSize(dim=dim, vocabulary=6000, max_tokens=max_tokens, masked_epochs=word_epochs)
     with bar() as (say, step):
         plan = HeadPlan(seed=seed, epochs=epochs, learning_rate=learning_rate, device=found, encoder=size)
-        order = Order(out, task.value, plan, say, encoder, checkpoint, precisions(variants), keep_slow, step)
+        order = Order(
+            out, task.value, plan, say, encoder, checkpoint, precisions(variants), keep_slow, step, any_memory
+        )
         bundle = _made(files, task, (text, label or _LABELS[task], time, stars), positive, order)
     _show(bundle)
 

@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-from launch.options import Device
+from launch.options import AnyMemory, Device
+
+LESS = "a smaller encoder (--start, --dim), fewer texts"
 
 app = typer.Typer(add_completion=False)
 
@@ -21,6 +23,7 @@ def pretrain(
     epochs: Annotated[int, typer.Option(min=1, help="Over the texts, to learn words.")] = 8,
     pair_epochs: Annotated[int, typer.Option(min=1, help="Over the pairs, to know products.")] = 12,
     seed: Annotated[int, typer.Option(help="The same seed gives the same encoder.")] = 0,
+    any_memory: AnyMemory = False,
     threads: Annotated[int, typer.Option(min=1, help="Threads of PyTorch.")] = 1,
     device: Device = "auto",
 ) -> None:
@@ -42,6 +45,8 @@ def pretrain(
     from training.compute import chosen_device, prepare
     from training.config import EncoderSize
     from training.encoder import quiet
+    from training.encoder_memory import pretraining_needs
+    from training.memory import available_memory, check_memory
     from training.pretraining import PRETRAINED, pretrain_folder
     from training.texts import read_texts
 
@@ -51,8 +56,11 @@ def pretrain(
     quiet()
     found = prepare(chosen_device(device), threads)
     size = EncoderSize(dim=dim, masked_epochs=epochs, contrastive_epochs=pair_epochs)
+    said = read_texts(texts)
+    if not any_memory:
+        check_memory(pretraining_needs(said, size, start), available_memory(), LESS)
     with bar() as (say, step):
-        report = pretrain_folder(read_texts(texts), out, size, seed, say, start, found, step)
+        report = pretrain_folder(said, out, size, seed, say, start, found, step)
     typer.echo(f"{out}: {report.texts:,} texts, {report.pairs:,} pairs; {report.held_out_texts:,} texts held out")
     typer.echo(f"perplexity {_shown(report.before.perplexity)} -> {_shown(report.after.perplexity)}")
     accuracy = f"{_shown(report.before.pair_accuracy)} -> {_shown(report.after.pair_accuracy)}"

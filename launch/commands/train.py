@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from contracts.protocol import Protocol
-from launch.options import Broker, Device, settings_for
+from launch.options import AnyMemory, Broker, Device, settings_for
 
 app = typer.Typer(add_completion=False)
 
@@ -39,7 +39,7 @@ def train(
         bool, typer.Option("--topics", help="Read the clickstream and the catalogue from Kafka, as they are now.")
     ] = False,
     broker: Broker = "",
-    any_memory: Annotated[bool, typer.Option("--any-memory", help="Begin though memory may not be enough.")] = False,
+    any_memory: AnyMemory = False,
     threads: Annotated[int, typer.Option(min=1, help="Threads of PyTorch.")] = 1,
     device: Device = "auto",
 ) -> None:

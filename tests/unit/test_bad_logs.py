@@ -16,10 +16,8 @@ from contracts.whole_folder import Mark, replaced
 from launch import cli
 from launch.cli import run
 from training import lists
-from training.config import PRESETS
-from training.encoder import load_encoder, width_of
+from training.encoder import load_encoder
 from training.log import Log, read_log
-from training.memory import CELL, JUDGED, Need, available_memory, check_memory, needs
 from training.replay import Replay, heads_of, teaches
 from training.train import table_of
 
@@ -115,16 +113,6 @@ def test_null_is_nothing_said(tmp_path: Path) -> None:
         row_to_event(json.dumps({**row, "user_id": None}).encode(), 0)
 
 
-def test_memory_is_foreseen_for_the_encoder_that_is_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    log_of(tmp_path, rows(("click",)))
-    assert run(["train", str(tmp_path / "events.jsonl"), "--encoder", str(tmp_path)]) == 1
-    assert "has no config.json" in capsys.readouterr().err
-    (tmp_path / "tokenizer.json").write_text("{}")
-    (tmp_path / "model.safetensors").write_bytes(b"")
-    (tmp_path / "config.json").write_text('{"model_type": "bert", "hidden_size": 768}')
-    assert width_of(tmp_path) == 768
-
-
 def test_many_items_are_scored_a_few_shoppers_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same examples, however few: so memory does not grow with the catalogue."""
     log = log_of(tmp_path, rows(("click",), shoppers=9))
@@ -135,30 +123,6 @@ def test_many_items_are_scored_a_few_shoppers_at_once(tmp_path: Path, monkeypatc
         made = lists.Lists(table_of(log.items, text), 7, 10, 4, 0)
         found.append([batch.candidates for batch in Replay(made, heads_of(log.events)).run(log.events)])
     assert all(np.array_equal(one, two) for one, two in zip(*found, strict=True))
-
-
-def test_memory_is_foreseen(tmp_path: Path) -> None:
-    small = log_of(tmp_path, rows(("click",)))
-    needed = needs(small, PRESETS["base"], 96)
-    check_memory(needed, sum(need.size for need in needed))
-    check_memory(needed, None)
-    assert needed[-1].size == JUDGED * len(small.items) * CELL, "of a small catalogue little is compared at once"
-    with pytest.raises(
-        EnvironmentRefused, match=r"needs about 5\.0 GB of memory and 1\.0 GB are free \(items 5\.0 GB\)"
-    ):
-        check_memory([Need("items", 5_000_000_000)], 1_000_000_000)
-
-
-def test_available_memory_is_the_machines_or_the_containers(tmp_path: Path) -> None:
-    meminfo = tmp_path / "meminfo"
-    assert available_memory(meminfo, tmp_path) is None
-    meminfo.write_text("MemTotal: 9000 kB\nMemAvailable: 4000 kB\n")
-    assert available_memory(meminfo, tmp_path) == 4_096_000
-    for name, content in (("max", "max"), ("current", "1000000"), ("stat", "anon 1\ninactive_file 500000\n")):
-        (tmp_path / f"memory.{name}").write_text(content)
-    assert available_memory(meminfo, tmp_path) == 4_096_000
-    (tmp_path / "memory.max").write_text("2000000\n")
-    assert available_memory(meminfo, tmp_path) == 1_500_000
 
 
 def test_a_full_disk_leaves_the_old_folder_as_it_was(tmp_path: Path) -> None:
