@@ -32,7 +32,7 @@ def own_bundle(log: Log, scratch: Path, own: Own, say: Say, step: Step) -> Bundl
     required()
     from export.export import export_bundle
     from inference.scorers.fallback import BLEND
-    from launch.commands.export import quiet_export
+    from launch.export_options import quiet_export
     from training.config import PRESETS
     from training.memory import available_memory, check_memory, needs
     from training.train import train

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from contracts.precision import Precision
+from launch.export_options import KeepSlow, Variants, precisions, quiet_export
 
 if TYPE_CHECKING:
     from contracts.bundle import Bundle
@@ -24,12 +25,8 @@ def export(
     ],
     out: Annotated[Path, typer.Option(help="The bundle's folder; an old one there is replaced.")] = Path("bundle"),
     name: Annotated[str, typer.Option(help="The bundle's name, for people.")] = "daogou",
-    variants: Annotated[
-        str, typer.Option(help="Further precisions, with commas: fp16,int8. fp32 is always there.")
-    ] = "",
-    keep_slow: Annotated[
-        bool, typer.Option("--keep-slow", help="Keep int8 where it is no faster on this machine, to serve on another.")
-    ] = False,
+    variants: Variants = "",
+    keep_slow: KeepSlow = False,
 ) -> None:
     """Export to ONNX, compare with PyTorch, and seal the folder with its proof.
 
@@ -69,26 +66,3 @@ def _exported(folder: Path, out: Path, name: str, variants: tuple[Precision, ...
     if kind == "head":
         return export_head(folder, out, name, typer.echo, variants, keep_slow=keep_slow)
     return export_bundle(folder, out, name, typer.echo, variants, keep_slow)
-
-
-def precisions(names: str) -> tuple[Precision, ...]:
-    """What `--variants` names. Raises: BadParameter, for what is no precision."""
-    known = {p.value: p for p in Precision if p is not Precision.FP32}
-    found = dict.fromkeys(name.strip() for name in names.split(",") if name.strip() not in ("", "fp32"))
-    wrong = [name for name in found if name not in known]
-    if wrong:
-        raise typer.BadParameter(f"{', '.join(wrong)}: known are {', '.join(known)}", param_hint="--variants")
-    return tuple(known[name] for name in found)
-
-
-def quiet_export() -> None:
-    """What PyTorch says while it exports is for its developers."""
-    import logging
-    import warnings
-
-    from training.encoder import quiet
-
-    quiet()
-    warnings.filterwarnings("ignore", module="torch")
-    warnings.filterwarnings("ignore", category=UserWarning)
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from launch.export_options import KeepSlow, Variants, precisions, quiet_export
 from launch.options import AnyMemory, Device
 
 if TYPE_CHECKING:
@@ -46,10 +47,8 @@ def finetune(
     checkpoint: Annotated[
         Path | None, typer.Option(help="Keep the PyTorch weights here as well, for `daogou export`.")
     ] = None,
-    variants: Annotated[
-        str, typer.Option(help="Further precisions, with commas: fp16,int8. fp32 is always there.")
-    ] = "",
-    keep_slow: Annotated[bool, typer.Option("--keep-slow", help="Keep int8 where it is no faster here.")] = False,
+    variants: Variants = "",
+    keep_slow: KeepSlow = False,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bundle; the split never changes.")] = 0,
     any_memory: AnyMemory = False,
     threads: Annotated[int, typer.Option(min=1, help="Threads of PyTorch.")] = 1,
@@ -70,7 +69,6 @@ def finetune(
     required()
 
     from launch.bar import bar
-    from launch.commands.export import precisions, quiet_export
     from launch.finetuning import Order
     from training.compute import chosen_device, prepare
     from training.config import EncoderSize
