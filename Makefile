@@ -13,7 +13,8 @@ demo: $(SERVE)/ready  ## the whole of daogou against a simulated shop, in this t
 	$(SERVE)/bin/daogou demo $(ARGS)
 
 test: $(TEST)/ready lint  ## every check and every test, on the real Kafka and the real Valkey
-	$(TEST)/bin/python -m pytest $(ARGS)
+	$(TEST)/bin/python -m pytest -n 2 --dist loadfile tests/unit tests/property $(ARGS) || [ $$? = 5 ]  # 5: none of them asked for
+	$(TEST)/bin/python -m pytest tests/integration tests/e2e $(ARGS) || [ $$? = 5 ]
 
 lint: $(TEST)/ready  ## style, types and the direction of imports
 	$(TEST)/bin/ruff check .
