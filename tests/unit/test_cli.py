@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -23,16 +22,6 @@ def test_nothing_heavy_is_loaded_for_help() -> None:
     code = f"import sys\nfrom launch.cli import run\nrun(['--help'])\nprint([m for m in {HEAVY!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
-
-
-def test_it_starts_in_less_than_300_ms() -> None:
-    """The best of five: the machine may be busy, the program may not."""
-    times = []
-    for _ in range(5):
-        started = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "launch.cli", "--help"], capture_output=True, check=True)
-        times.append(time.perf_counter() - started)
-    assert min(times) < 0.3, times
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
