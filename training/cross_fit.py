@@ -24,9 +24,11 @@ from training.replay import FLUSH, heads_of
 from training.walks import walks_of
 
 FOLDS = 5
-LAST = 3  # of a shopper's events are asked for; more where shoppers are few
+LAST = 3  # of a shopper's events are asked for; of those that teach more, where shoppers are few
 ENOUGH = 60_000  # examples
 MOST = 20
+JUDGED = 2_000  # questions are to judge, as far as so large a share of the shoppers has them:
+MOST_JUDGE = 0.2
 NEW = 20  # one item of so many is new to a fold
 
 
@@ -46,7 +48,7 @@ class CrossFit:
         self._lists, self._heads = lists, heads_of(events)
         walks = walks_of(events)
         order = np.random.default_rng([seed, ENTROPY]).permutation(len(walks))
-        checks = max(1, round(len(walks) * check_share))
+        checks = max(1, round(len(walks) * judging(len(walks), check_share)))
         shoppers = [Shopper(walks[at], place < checks) for place, at in enumerate(order.tolist())]
         self._last = min(MOST, max(LAST, ENOUGH // max(1, len(walks))))
         self._folds = [shoppers[fold::FOLDS] for fold in range(FOLDS)]
@@ -100,7 +102,15 @@ class CrossFit:
             for before, event in folded(shopper.events)
             if before is not None and kind_of(event) in self._heads
         )
-        return list(deque(found, maxlen=self._last))
+        return list(deque(found, maxlen=LAST if shopper.check else self._last))
+
+
+def judging(shoppers: int, least: float) -> float:
+    """The share of the shoppers that judges: ``least``, and more where shoppers are few.
+
+    Their last events alone are asked for, as what serves will be: older ones are another question.
+    """
+    return max(least, min(MOST_JUDGE, JUDGED / (LAST * max(1, shoppers))))
 
 
 def folded(events: Sequence[AnyEvent]) -> Iterator[tuple[Profile | None, AnyEvent]]:

@@ -11,7 +11,7 @@ from contracts.features import FEATURES
 from contracts.items import ItemTable
 from contracts.messages import CatalogueItem
 from contracts.statistics import Increments, Statistics
-from training.cross_fit import LAST, CrossFit, folded, put
+from training.cross_fit import LAST, CrossFit, folded, judging, put
 from training.lists import Lists
 
 START = 1_700_000_000_000
@@ -69,19 +69,16 @@ def test_everybody_is_asked_for_their_last_events() -> None:
     for check, batch in crossed().run():
         asked[check] += len(batch.heads)
     judges, taught = round(0.25 * (SHOPPERS + 1)), LENGTH - 1  # so few shoppers are asked for all they did
-    all_of_it = {False: (SHOPPERS + 1 - judges) * taught, True: judges * taught}
-    short = {check: all_of_it[check] - asked[check] for check in (False, True)}  # one shopper has one event to ask for
-    assert sorted(short.values()) == [0, taught - 1]
+    alone = (SHOPPERS - judges) * taught + 1, judges * LAST  # one shopper has one event to be asked for
+    assert (asked[False], asked[True]) in (alone, ((SHOPPERS - judges + 1) * taught, (judges - 1) * LAST + 1))
 
 
-def test_of_many_shoppers_fewer_events_each_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.cross_fit.ENOUGH", 2 * (SHOPPERS + 1))
-    lengths = Counter[bool]()
-    for check, batch in crossed().run():
-        lengths[check] += len(batch.heads)
-    judges = round(0.25 * (SHOPPERS + 1))
-    assert sum(lengths.values()) == SHOPPERS * LAST + 1
-    assert lengths[True] in (judges * LAST, (judges - 1) * LAST + 1)
+@pytest.mark.parametrize(
+    ("shoppers", "share"), [(0, 0.2), (10, 0.2), (4_000, 2_000 / 12_000), (6_667, 0.1), (10**6, 0.1)]
+)
+def test_where_shoppers_are_few_more_of_them_judge(shoppers: int, share: float) -> None:
+    assert judging(shoppers, 0.1) == pytest.approx(share, rel=1e-3)
+    assert judging(shoppers, 0.25) == 0.25
 
 
 def test_what_folds_taught_adds_up_to_what_all_taught() -> None:
