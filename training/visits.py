@@ -4,7 +4,7 @@ What counts is what teaches the shared counts (clicks, views, wishes, cart addit
 shown, searched, hidden, taken out or given back is no visit, only something that came before or after one.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -45,13 +45,13 @@ def places_by_shopper(events: Sequence[AnyEvent]) -> list[NDArray[np.int64]]:
 
 def visits_by_shopper(events: Sequence[AnyEvent], numbers: dict[ItemId, int]) -> Iterator[Visits]:
     """Each shopper's visits, () of who turned to nothing. ``numbers``: of the items so far; new ones are added."""
-    for places in places_by_shopper(events):
-        yield _visits(((place, events[place]) for place in places.tolist()), numbers)
+    return (_visits(events, places, numbers) for places in places_by_shopper(events))
 
 
-def _visits(numbered: Iterable[tuple[int, AnyEvent]], numbers: dict[ItemId, int]) -> Visits:
+def _visits(events: Sequence[AnyEvent], places: NDArray[np.int64], numbers: dict[ItemId, int]) -> Visits:
     visits: list[Visit] = []
-    for place, event in numbered:
+    for place in places.tolist():
+        event = events[place]
         kind = kind_of(event)
         for item_id in items_of(event) if kind in TURNING else ():
             item = numbers.setdefault(item_id, len(numbers))
@@ -66,8 +66,8 @@ def _visits(numbered: Iterable[tuple[int, AnyEvent]], numbers: dict[ItemId, int]
 def in_last_visits(events: Sequence[AnyEvent], count: int) -> NDArray[np.bool_]:
     """[n]: whether an event belongs to its shopper's last ``count`` visits, or came after the first of those."""
     held = np.zeros(len(events), np.bool_)
-    if count:
-        walks = zip(places_by_shopper(events), visits_by_shopper(events, {}), strict=True)
-        for places, visits in ((places, visits) for places, visits in walks if visits):
+    for places in places_by_shopper(events) if count else ():
+        visits = _visits(events, places, {})
+        if visits:
             held[places[places >= visits[-count:][0].place]] = True
     return held
