@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.items import Floats, ItemTable, Rows
-from contracts.terms import BUCKETS, NO_TERM
+from contracts.runs import numbers_of_runs
+from contracts.terms import BUCKETS
 
 MOST = 500
 ANCHORS = 5  # last items that are asked for: those before them weigh less than a tenth of the last one
@@ -22,17 +23,16 @@ class Postings:
     def __init__(self, table: ItemTable) -> None:
         self.table = table
         self._made_at = -1
-        self._starts = np.zeros(BUCKETS + 2, np.int64)
+        self._starts = np.zeros(BUCKETS + 1, np.int64)
         self._rows = np.zeros(0, np.int32)
         self._weights = np.zeros(0, np.float32)
 
     def scores(self, recent: Rows, weights: Floats) -> Floats:
         """[B, rows]: the sum over ``recent`` [B, L] of ``weights`` [L] times the terms' cosine."""
         self._refresh()
-        buckets, values = self.table.terms.of(recent)
-        values = values * weights[None, :, None]
-        shoppers = np.repeat(np.arange(len(recent)), buckets[0].size)
-        return self._sums(len(recent), shoppers, buckets.ravel(), values.ravel())
+        terms = self.table.terms.of(recent)
+        shoppers, places = np.divmod(terms.owners(), max(1, recent.shape[1]))
+        return self._sums(len(recent), shoppers, terms.buckets, terms.weights * weights[places])
 
     def groups(self, shoppers: int) -> int:
         """How many shoppers to ask for at one time."""
@@ -40,8 +40,7 @@ class Postings:
 
     def _sums(self, count: int, shoppers: NDArray[np.int64], buckets: Rows, values: Floats) -> Floats:
         lengths = self._starts[buckets + 1] - self._starts[buckets]
-        of = np.repeat(np.arange(len(buckets)), lengths)
-        at = np.arange(len(of)) - np.repeat(np.cumsum(lengths) - lengths, lengths) + self._starts[buckets][of]
+        of, at = np.repeat(np.arange(len(buckets)), lengths), numbers_of_runs(self._starts[buckets], lengths)
         size = len(self.table)
         keys = shoppers[of] * size + self._rows[at]
         sums = np.bincount(keys, values[of] * self._weights[at], minlength=count * size)
@@ -52,10 +51,9 @@ class Postings:
         if self._made_at >= 0 and terms.changes - self._made_at <= CHANGED * len(self.table):
             return
         self._made_at = terms.changes
-        buckets = terms.buckets[: len(self.table)]
-        kept = (buckets < NO_TERM) & (terms.frequency[buckets] <= MOST)
-        flat = buckets[kept]
-        order = np.argsort(flat, kind="stable")
-        self._rows = np.nonzero(kept)[0][order].astype(np.int32)
-        self._weights = terms.weights(buckets)[kept][order]
-        self._starts = np.searchsorted(flat[order], np.arange(BUCKETS + 2))
+        every = terms.of(np.arange(len(self.table), dtype=np.int32))
+        kept = np.flatnonzero(terms.frequency[every.buckets] <= MOST)
+        order = kept[np.argsort(every.buckets[kept], kind="stable")]
+        self._rows = every.owners()[order].astype(np.int32)
+        self._weights = every.weights[order]
+        self._starts = np.searchsorted(every.buckets[order], np.arange(BUCKETS + 1))

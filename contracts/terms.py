@@ -9,19 +9,21 @@ once.
 import re
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
 from contracts.messages import CatalogueItem
+from contracts.runs import numbers_of_runs, sums_of_runs
 
 BUCKETS = 1 << 16
-TERMS = 32
-NO_TERM = BUCKETS  # a bucket that nothing is hashed into
+TERMS = 128
 
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int32]
+Integers = NDArray[np.int64]
 
 _WORD = re.compile(r"[^\W_\u3040-\u30ff\u4e00-\u9fff]+|[\u3040-\u30ff\u4e00-\u9fff]+")
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
@@ -62,17 +64,31 @@ def _words(text: str) -> Iterator[str]:
             yield f"word {run}"
 
 
-def padded(terms: list[int]) -> Rows:
-    """[TERMS]: buckets, filled up with ``NO_TERM``."""
-    return np.array([*terms, *[NO_TERM] * (TERMS - len(terms))], np.int32)
+class Cells(NamedTuple):
+    """The terms of M rows, end to end: ``lengths`` [M] says how many each has; ``buckets`` and ``weights`` [C].
+
+    A row's weights have unit length.
+    """
+
+    lengths: Integers
+    buckets: Rows
+    weights: Floats
+
+    def owners(self) -> Integers:
+        """[C]: which of the M rows each term is of."""
+        return np.repeat(np.arange(len(self.lengths)), self.lengths)
 
 
 class Terms:
-    """The terms of a catalogue's rows. One thread at a time."""
+    """The terms of a catalogue's rows, end to end, so that an item takes no more room than it has terms.
+
+    One thread at a time.
+    """
 
     def __init__(self) -> None:
-        self._of = np.full((0, TERMS), NO_TERM, np.int32)
-        self._frequency = np.zeros(BUCKETS + 1, np.int64)
+        self._cells, self._used = np.zeros(0, np.int32), 0
+        self._starts, self._lengths = np.zeros(0, np.int64), np.zeros(0, np.int64)
+        self._frequency = np.zeros(BUCKETS, np.int64)
         self._items = 0
         self._idf: Floats | None = None
         self.changes = 0  # how often a row's terms changed, so that who keeps an index knows how old it is
@@ -80,73 +96,93 @@ class Terms:
     def put(self, row: int, item: CatalogueItem | None) -> None:
         """The terms of a row from now on; none where it is deleted."""
         self._fit(row)
-        terms = padded(terms_of(item) if item else [])
-        if np.array_equal(terms, self._of[row]):
+        before, terms = self._buckets(np.array([row]))[1], np.array(terms_of(item) if item else [], np.int32)
+        if np.array_equal(terms, before):
             return  # a new price or stock changes no word
-        self._count(row, -1)
-        self._of[row] = terms
-        self._count(row, 1)
+        self._count(before, -1)
+        self._write(row, terms)
+        self._count(terms, 1)
         self._idf = None
         self.changes += 1
 
-    def _count(self, row: int, by: int) -> None:
-        known = self._of[row][self._of[row] < NO_TERM]
-        self._frequency[known] += by
-        self._items += by if len(known) else 0
+    def _count(self, terms: Rows, by: int) -> None:
+        self._frequency[terms] += by
+        self._items += by if len(terms) else 0
 
     @property
-    def buckets(self) -> Rows:
-        """[rows, TERMS]: ``NO_TERM`` is padding. It may have rows beyond the table's, without terms."""
-        return self._of
-
-    @property
-    def frequency(self) -> NDArray[np.int64]:
-        """[BUCKETS + 1]: in how many items each bucket is."""
+    def frequency(self) -> Integers:
+        """[BUCKETS]: in how many items each bucket is."""
         return self._frequency
 
-    def weights(self, buckets: Rows) -> Floats:
-        """[..., TERMS]: the weights of items' ``buckets``, of unit length; 0 for padding."""
+    def of(self, rows: Rows) -> Cells:
+        """The terms of ``rows`` [...], which count as one flat list; -1, padding, has none."""
+        lengths, buckets = self._buckets(rows.ravel())
+        return self.weighed(lengths, buckets)
+
+    def weighed(self, lengths: Integers, buckets: Rows) -> Cells:
+        """Terms of items beside their weights in this catalogue."""
         if self._idf is None:
             self._idf = np.log((1.0 + self._items) / np.maximum(1, self._frequency)).astype(np.float32)
-            self._idf[NO_TERM] = 0.0
         weights = self._idf[buckets]
-        lengths = np.sqrt(np.einsum("...t,...t->...", weights, weights))
-        return np.asarray(weights / np.maximum(lengths, 1e-6)[..., None], np.float32)
+        norms = np.maximum(np.sqrt(sums_of_runs(weights * weights, lengths)), np.float32(1e-6))
+        return Cells(lengths, buckets, weights / np.repeat(norms, lengths))
 
-    def of(self, rows: Rows) -> tuple[Rows, Floats]:
-        """Buckets and weights of ``rows`` [...], -1 for padding: both [..., TERMS]."""
-        if not len(self._of):
-            return np.full((*rows.shape, TERMS), NO_TERM, np.int32), np.zeros((*rows.shape, TERMS), np.float32)
-        buckets = np.where((rows >= 0)[..., None], self._of[np.minimum(rows, len(self._of) - 1)], np.int32(NO_TERM))
-        return buckets, self.weights(buckets)
+    def _buckets(self, rows: Rows | Integers) -> tuple[Integers, Rows]:
+        """[M], [C]: how many terms each row has, and all of them."""
+        known = (rows >= 0) & (rows < len(self._starts))
+        at = np.where(known, rows, 0)
+        lengths = np.where(known, self._lengths[at], 0) if len(self._starts) else np.zeros(len(rows), np.int64)
+        starts = self._starts[at] if len(self._starts) else lengths
+        return lengths, self._cells[numbers_of_runs(starts, lengths)]
+
+    def _write(self, row: int, terms: Rows) -> None:
+        """After all others; what the row had before lies idle until the room is needed."""
+        self._lengths[row] = 0
+        if self._used + len(terms) > len(self._cells):
+            self._pack(len(terms))
+        self._cells[self._used : self._used + len(terms)] = terms
+        self._starts[row], self._lengths[row] = self._used, len(terms)
+        self._used += len(terms)
+
+    def _pack(self, more: int) -> None:
+        """What is in use moves together, and twice the room that it needs is made."""
+        kept = self._buckets(np.arange(len(self._starts)))[1]
+        self._cells = np.zeros(max(1024, 2 * (len(kept) + more)), np.int32)
+        self._cells[: len(kept)] = kept
+        self._starts, self._used = np.cumsum(self._lengths) - self._lengths, len(kept)
 
     def _fit(self, row: int) -> None:
-        if row >= len(self._of):
-            more = np.full((max(1024, row + 1 - len(self._of), len(self._of)), TERMS), NO_TERM, np.int32)
-            self._of = np.concatenate([self._of, more])
+        more = row + 1 - len(self._starts)
+        if more > 0:
+            empty = np.zeros(max(1024, more, len(self._starts)), np.int64)
+            self._starts, self._lengths = (np.concatenate([each, empty]) for each in (self._starts, self._lengths))
 
 
 def alike(terms: Terms, recent: Rows, candidates: Rows, kernels: Floats) -> Floats:
     """[B, N, K]: for each of K ``kernels`` [K, L], the sum over ``recent`` [B, L] of weight times the terms' cosine."""
-    asked, asked_weights = terms.of(recent)
-    known, slots = slots_of(asked, BUCKETS)
-    taste = np.zeros((len(recent), len(known) + 1, len(kernels)), np.float32)
-    shoppers = np.arange(len(recent))[:, None, None]
-    values = asked_weights[..., None] * kernels.T[None, :, None, :]
-    np.add.at(taste, (shoppers, slots[asked]), values)
-    taste[:, slots[NO_TERM]] = 0.0
-    there, weights = terms.of(candidates)
-    found = taste[shoppers, slots[there]]
-    return np.asarray(np.einsum("bntk,bnt->bnk", found, weights), np.float32)
+    shoppers, length = recent.shape
+    asked, there = terms.of(recent), terms.of(candidates)
+    known, slots = slots_of(asked.buckets, BUCKETS)
+    width, owners = len(known) + 1, asked.owners()
+    keys = owners // max(1, length) * width + slots[asked.buckets]
+    each = there.lengths.reshape(candidates.shape).sum(axis=1)
+    wanted = slots[there.buckets] + np.repeat(np.arange(shoppers) * width, each)
+    found = np.empty((*candidates.shape, len(kernels)), np.float32)
+    for number, kernel in enumerate(kernels):
+        taste = np.bincount(keys, asked.weights * kernel[owners % max(1, length)], minlength=shoppers * width)
+        shared = taste.astype(np.float32)[wanted] * there.weights
+        found[..., number] = sums_of_runs(shared, there.lengths).reshape(candidates.shape)
+    return found
 
 
 def closest(terms: Terms, recent: Rows, rows: Rows) -> Rows:
     """[M]: which of ``recent`` [M, L] shares most with each of ``rows`` [M]."""
-    asked, weights = terms.of(recent)
-    there, _ = terms.of(rows)
-    shared = (asked[:, :, :, None] == there[:, None, None, :]).any(axis=-1) & (asked < NO_TERM)
-    best = np.where(shared, weights, 0.0).sum(axis=-1).argmax(axis=1)
-    return np.asarray(recent[np.arange(len(recent)), best])
+    asked, there = terms.of(recent), terms.of(rows)
+    owners = asked.owners()
+    mine = owners // max(1, recent.shape[1]) * BUCKETS + asked.buckets
+    shared = np.isin(mine, there.owners() * BUCKETS + there.buckets)
+    sums = np.bincount(owners, asked.weights * shared, minlength=recent.size).reshape(recent.shape)
+    return np.asarray(recent[np.arange(len(recent)), sums.argmax(axis=1)])
 
 
 def slots_of(values: Rows, most: int) -> tuple[Rows, Rows]:

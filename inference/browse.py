@@ -4,16 +4,18 @@ On the engine's thread, over the arrays that the engine keeps.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from contracts.events import ItemId
-from contracts.items import Bools, Floats, ItemTable, Rows
+from contracts.items import Bools, Floats, ItemTable
 from contracts.messages import CatalogueItem
 from contracts.postings import Postings
+from contracts.runs import sums_of_runs
 from contracts.statistics import Statistics
-from contracts.terms import NO_TERM, padded, terms_of
+from contracts.terms import BUCKETS, terms_of
 from inference.encoder import Encoder
 from inference.nearest import top_rows
 
@@ -63,21 +65,19 @@ class Browse:
 
         Raises: ModelUnavailable.
         """
-        words = self._shared(padded(terms_of(CatalogueItem(item_id="query", title=query))))
+        words = self._shared(terms_of(CatalogueItem(item_id="query", title=query)))
         meant = self._meant(self._encoder.encode([query])[0]) if self._encoder is not None else np.zeros_like(words)
         fits = self._table.available & ((words > 0.0) | (meant > (0.5 if words.any() else 0.0)))
         return self._best(words + MEANING * meant + LIKED * self._trend(), fits, limit)
 
-    def _shared(self, buckets: Rows) -> Floats:
-        """[rows]: the cosine of each item's terms to ``buckets`` [TERMS]."""
-        terms = self._table.terms
-        scores = np.zeros(len(self._table), np.float32)
-        there = terms.buckets[: len(self._table)]
-        theirs = terms.weights(there)
-        for bucket, weight in zip(buckets.tolist(), terms.weights(buckets).tolist(), strict=True):
-            if bucket != NO_TERM:
-                scores += weight * (theirs * (there == bucket)).sum(axis=1)
-        return scores
+    def _shared(self, buckets: Sequence[int]) -> Floats:
+        """[rows]: the cosine of each item's terms to ``buckets``."""
+        terms, size = self._table.terms, len(self._table)
+        asked = terms.weighed(np.array([len(buckets)]), np.array(buckets, np.int32))
+        taste = np.zeros(BUCKETS, np.float32)
+        taste[asked.buckets] = asked.weights
+        there = terms.of(np.arange(size, dtype=np.int32))
+        return sums_of_runs(taste[there.buckets] * there.weights, there.lengths)
 
     def _meant(self, vector: Floats) -> Floats:
         """[rows]: cosine of each item's text to a text's vector."""

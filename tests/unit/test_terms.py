@@ -8,7 +8,7 @@ from contracts.events import ItemId
 from contracts.items import ItemTable
 from contracts.messages import CatalogueItem
 from contracts.postings import ANCHORS, Postings
-from contracts.terms import NO_TERM, TERMS, alike, closest, terms_of
+from contracts.terms import TERMS, Terms, alike, closest, terms_of
 
 EVEN = np.ones((1, 2), np.float32)
 
@@ -52,8 +52,8 @@ def test_chinese_words_are_pairs_of_neighbours() -> None:
     assert likeness(table, 0, 2) == 0.0
 
 
-def test_category_brand_and_attributes_are_terms_and_no_more_than_a_row_holds() -> None:
-    full = CatalogueItem(item_id="i", title=" ".join(f"w{n}" for n in range(90)), category=("a", "b"), brand="c",
+def test_category_brand_and_attributes_are_terms_and_no_more_of_them_than_that() -> None:
+    full = CatalogueItem(item_id="i", title=" ".join(f"w{n}" for n in range(TERMS)), category=("a", "b"), brand="c",
                          attributes=("d",))  # fmt: skip
     assert len(terms_of(full)) == TERMS
     bare = CatalogueItem(item_id="j", category=("a", "b"), brand="c", attributes=("d",))
@@ -67,7 +67,7 @@ def test_a_new_title_and_a_deletion_change_what_is_alike() -> None:
     assert likeness(table, 0, 1) == 0.0
     table.delete(ItemId("a"))
     assert likeness(table, 0, 0) == 0.0
-    assert table.terms.frequency[:NO_TERM].sum() == 3  # green, pan, and green once more, as a brand
+    assert table.terms.frequency.sum() == 3  # green, pan, and green once more, as a brand
 
 
 def test_the_index_gives_what_the_cosines_give() -> None:
@@ -86,6 +86,28 @@ def test_the_index_is_made_again_when_much_has_changed() -> None:
     assert postings.scores(last, np.ones(1, np.float32))[0, 1] > 0.0
     table.upsert(titled("c1", "a hat"))
     assert postings.scores(last, np.ones(1, np.float32))[0, 1] == 0.0
+
+
+def test_items_have_as_many_terms_as_they_need() -> None:
+    tags = tuple(f"tag{n}" for n in range(60))
+    table = shelf(*(CatalogueItem(item_id=f"i{n}", attributes=(tag,)) for n, tag in enumerate(tags)))
+    table.upsert(CatalogueItem(item_id="all", attributes=tags))
+    assert all(likeness(table, row, 60) == pytest.approx(60**-0.5, rel=1e-4) for row in range(60))
+
+
+def test_terms_that_change_over_and_over_take_no_more_room() -> None:
+    terms, rng = Terms(), np.random.default_rng(0)
+    for _ in range(3000):
+        terms.put(int(rng.integers(40)), titled("i", " ".join(f"w{n}" for n in rng.integers(0, 90, rng.integers(9)))))
+    kept = [titled("i", " ".join(f"w{n}" for n in range(row % 7))) for row in range(40)]
+    for row, each in enumerate(kept):
+        terms.put(row, each)
+    found = terms.of(np.arange(-1, 41, dtype=np.int32))
+    assert [sorted(run) for run in np.split(found.buckets, np.cumsum(found.lengths)[:-1])] == [
+        [], *(sorted(terms_of(each)) for each in kept), []
+    ]  # fmt: skip
+    assert terms.frequency.sum() == len(found.buckets)
+    assert terms._cells.size <= 1024
 
 
 def test_a_new_price_changes_no_word() -> None:
