@@ -1,5 +1,7 @@
 """What each source of candidates brings: the engine's own lists without it, nothing trained anew.
 
+Retrieval, which the home surface does not have, is put in instead: a loss below 0 is then what it brings.
+
 That is sound because a candidate's score does not depend on who else is in the list: without a source the lists lack
 what it alone proposed, and others take its places. Each row is a surface of its own, the home surface without a source.
 """
@@ -13,7 +15,7 @@ from msgspec.structs import replace
 from contracts.bundle import Bundle
 from contracts.settings import load_settings
 from contracts.surface_file import load_surfaces
-from contracts.surfaces import HOME, SourceStage, Surface, Surfaces
+from contracts.surfaces import HOME, RetrievalStage, SourceStage, Surface, Surfaces
 from evaluation.engine_row import Served, ranks_in
 from evaluation.metrics import Ranks
 from evaluation.sequences import leave_one_out, read
@@ -22,6 +24,7 @@ from training.telling import Step
 
 LIST = 50
 TEXT = ("words", "similar", "category")
+MORE = "nothing, but with retrieval"
 
 
 def sources(folder: Path, bundle: Bundle | None, step: Step) -> dict[str, Ranks]:
@@ -38,7 +41,7 @@ def sources(folder: Path, bundle: Bundle | None, step: Step) -> dict[str, Ranks]
 
 
 def lesser(shipped: Surfaces) -> Surfaces:
-    """The home surface as it is, named "nothing" for what it lacks, and once without each source that it has."""
+    """The home surface as it is, named "nothing" for what it lacks; once without each source, and with retrieval."""
     home = shipped.get(HOME)
     if home is None:
         raise ValueError(f"{shipped.origin} has no surface {HOME!r}")
@@ -46,6 +49,7 @@ def lesser(shipped: Surfaces) -> Surfaces:
     wanted = {"nothing": (), "all text (ids only)": TEXT, "all but text (text only)": _others(names)}
     wanted |= {name: (name,) for name in names}
     found = {row: _without(home, row, left_out) for row, left_out in wanted.items()}
+    found[MORE] = replace(home, name=MORE, sources=(*home.sources, RetrievalStage()))
     return Surfaces({row: surface for row, surface in found.items() if surface.sources}, shipped.origin)
 
 

@@ -88,7 +88,7 @@ PRESETS = {
     ),
     "small": Plan(),
     "base": Plan(
-        preset="base", epochs=20, patience=4,
+        preset="base",
         ranker=RankerSize(dim=128, layers=3, delta_dim=32),
     ),
 }  # fmt: skip
