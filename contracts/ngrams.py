@@ -9,13 +9,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-LENGTHS = (1, 2, 3, 4, 5)
+LENGTHS = (1, 2, 3)
 LONGEST = 1000  # characters of a text
-BITS = 18
+BITS = 20
 BUCKETS = 1 << BITS
 
-#: What a graph that reads them takes after a BERT's inputs.
-NGRAM_INPUTS = ("ngram_ids", "ngram_weights")
+#: What a graph reads beside a BERT's inputs. Weights are by bucket: with other buckets these names change too.
+NGRAM_INPUTS = ("gram_ids", "gram_weights")
 
 _NEXT = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xD6E8FEB86659FD93)

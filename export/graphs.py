@@ -16,8 +16,8 @@ OPSET = 20
 AXES: dict[str, dict[int, str]] = {
     "input_ids": {0: "texts", 1: "tokens"},
     "attention_mask": {0: "texts", 1: "tokens"},
-    "ngram_ids": {0: "texts", 1: "ngrams"},
-    "ngram_weights": {0: "texts", 1: "ngrams"},
+    "gram_ids": {0: "texts", 1: "ngrams"},
+    "gram_weights": {0: "texts", 1: "ngrams"},
     "history_vectors": {0: "shoppers", 1: "history"},
     "history_kinds": {0: "shoppers", 1: "history"},
     "history_gaps": {0: "shoppers", 1: "history"},

@@ -63,7 +63,7 @@ class Head:
         for start in range(0, len(order), BATCH):
             some = order[start : start + BATCH]
             letters = ngrams([pairs[i].text for i in some])._asdict() if self._reads_ngrams else {}
-            beside = {f"ngram_{name}": values for name, values in letters.items()}
+            beside = {f"gram_{name}": values for name, values in letters.items()}
             found[some] = self._model.run({**padded([tokens[i] for i in some]), **beside})
         return found
 

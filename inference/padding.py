@@ -26,8 +26,8 @@ AXES = {
     "candidate_features": ("shoppers", "candidates"),
     "input_ids": ("texts", "tokens"),
     "attention_mask": ("texts", "tokens"),
-    "ngram_ids": ("texts", "ngrams"),
-    "ngram_weights": ("texts", "ngrams"),
+    "gram_ids": ("texts", "ngrams"),
+    "gram_weights": ("texts", "ngrams"),
 }
 OUTPUTS = {"query": ("shoppers",), "logits": ("shoppers", "candidates"), "vectors": ("texts",), "scores": ("texts",)}
 LEFT = {"history"}  # its newest is last

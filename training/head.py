@@ -140,9 +140,9 @@ class WithNgrams(nn.Module):
         super().__init__()
         self.head, self.ngrams = head, ngrams
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, ngram_ids: Tensor, ngram_weights: Tensor) -> Tensor:
-        """As ``HeadModel``, and ``ngram_ids`` [n, G] int64, ``ngram_weights`` [n, G] float32 -> [n, outputs]."""
-        found: Tensor = self.head(input_ids, attention_mask) + self.ngrams(ngram_ids, ngram_weights)
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, gram_ids: Tensor, gram_weights: Tensor) -> Tensor:
+        """As ``HeadModel``, and ``gram_ids`` [n, G] int64, ``gram_weights`` [n, G] float32 -> [n, outputs]."""
+        found: Tensor = self.head(input_ids, attention_mask) + self.ngrams(gram_ids, gram_weights)
         return found
 
 

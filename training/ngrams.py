@@ -20,7 +20,7 @@ LENGTHS = (1, 2, 3)
 LONGEST = 1000  # characters of a text
 MOST = 200_000  # n-grams, the most frequent by texts
 LEAST = 2  # texts that an n-gram must be in
-PENALTIES = (1e-6, 1e-5, 1e-4)
+PENALTIES = (1e-6, 3e-6, 1e-5, 1e-4)
 STEPS = 100
 
 Numbers = NDArray[np.float64]

@@ -37,7 +37,7 @@ def test_ngrams_are_of_any_language_and_any_length() -> None:
     found = ngrams(["", "a", "质量不错", "Red COAT", "red coat", "x" * 5 * LONGEST])
     assert found.ids.shape == found.weights.shape
     assert ((found.ids >= 0) & (found.ids < BUCKETS)).all()
-    assert (found.weights[2] > 0).sum() == 5 + 5 + 4 + 3 + 2  # of " 质量不错 ", whose ends are alike
+    assert (found.weights[2] > 0).sum() == 5 + 5 + 4  # of " 质量不错 ", whose ends are alike
     np.testing.assert_array_equal(found.ids[3], found.ids[4])
     assert ngrams([]).ids.shape == (0, 1)
 
@@ -67,4 +67,4 @@ def test_buckets_are_the_same_for_ever() -> None:
     assert ngrams_of("好")[0].tolist() == GOLDEN
 
 
-GOLDEN = [64434, 114794, 125488, 184355, 204013]
+GOLDEN = [257737, 459176, 501952, 737421, 816055]
