@@ -159,7 +159,9 @@ async def test_rules_outlive_processes_and_what_is_none_is_told(api: Served, sho
     refused = {each["rule_id"]: each["why"] for each in found["refused"]}
     assert set(refused) == {"broken", "not-its-key", "wrong"}
     assert "line 1, column 1: undeclared reference to 'colour'" in refused["wrong"]
-    assert (await streamed(api, "u", "i1")).items[0].item_id == "i58"  # the worker lives, with the rules that are some
+    async with asyncio.timeout(PATIENCE):  # the worker reads for itself; it lives, with the rules that are some
+        while (await streamed(api, "u", "i1")).items[0].item_id != "i58":
+            pass
     metrics = (await api.nobody.get("/metrics")).text
     assert 'daogou_rules{state="live"} 1.0' in metrics
     assert 'daogou_rules{state="refused"} 3.0' in metrics
