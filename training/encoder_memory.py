@@ -11,7 +11,7 @@ from typing import NamedTuple
 from transformers import AutoConfig
 
 from contracts.errors import Reason, Unreadable
-from contracts.ngrams import BUCKETS, LONGEST
+from contracts.ngrams import BUCKETS, LENGTHS, LONGEST
 from contracts.pairs import Pair
 from training.batching import BATCH
 from training.config import EncoderSize
@@ -29,7 +29,7 @@ SPARE = 1.5  # of what a step keeps: what its gradient passes through, and what 
 LOGITS = 3  # of the logits of all words: themselves, their logarithms, their gradient
 TEXT, LOGIT = 400, 60  # a text's tuples and places in lists; one of its classes' answers, beside it and as numbers
 WORD, FIRST, SHARE = 2_500, 5, 0.6  # a distinct word, for the tokenizer; of n letters there are FIRST * n ** SHARE
-GRAMS, GRAM = 3, 48  # n-grams a letter, in so many bytes each: the counts, by rarity, those of a fold, turned
+GRAM = 48  # bytes an n-gram: the counts, by rarity, those of a fold, turned
 SOLVED = 42 * 8  # bytes a weight of theirs while it is looked for: what L-BFGS remembers
 
 
@@ -136,7 +136,7 @@ def _named(shape: Shape) -> str:
 
 
 def _ngrams(pairs: Sequence[Pair], classes: int) -> int:
-    met = GRAMS * sum(min(len(pair.text), LONGEST) for pair in pairs)
+    met = len(LENGTHS) * sum(min(len(pair.text), LONGEST) for pair in pairs)
     return classes and met * GRAM + SOLVED * classes * min(met, BUCKETS, MOST_WEIGHTS // classes)
 
 
