@@ -107,7 +107,8 @@ def _check_faces(name: str, session: ort.InferenceSession, inputs: Sequence[str]
     if takes != set(inputs) or output not in gives:
         raise BundleRefused(
             f"{name} takes {', '.join(sorted(takes))} and gives {', '.join(sorted(gives))}; "
-            f"it must take {', '.join(sorted(inputs))} and give {output}"
+            f"it must take {', '.join(sorted(inputs))} and give {output}. If another version of daogou made "
+            "the bundle: train or fine-tune anew, then export"
         )
 
 

@@ -57,7 +57,7 @@ def test_what_is_no_model_is_refused(bundle):
 
 def test_a_model_with_other_inputs_is_refused(bundle):
     (bundle.folder / RANKER).write_bytes((bundle.folder / RETRIEVER).read_bytes())
-    with pytest.raises(BundleRefused, match=r"ranker.onnx takes .*; it must take candidate_features"):
+    with pytest.raises(BundleRefused, match=r"ranker.onnx takes .*; it must take candidate_.* anew, then export"):
         load(resealed(bundle))
 
 
