@@ -67,7 +67,9 @@ def _against_coverage(found: Comparison) -> "Figure":
     for place, (quality, result) in enumerate(spots):
         colour = shade(result.model, place, len(spots))
         mark = MARKS[place % len(MARKS)]
-        axes.scatter(quality.coverage, quality.ndcg, s=60, marker=mark, color=colour, zorder=3, label=result.model)
+        axes.scatter(
+            quality.coverage, quality.ndcg, s=60, marker=mark, color=colour, zorder=3, label=result.model, clip_on=False
+        )
     axes.set_xlim(0.0, 1.02)
     axes.set_ylim(bottom=0.0)
     axes.margins(y=0.1)
