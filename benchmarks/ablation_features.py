@@ -22,7 +22,7 @@ from evaluation.metrics import Ranks
 from inference.encoder import Encoder
 from inference.scorers.fallback import BLEND
 from training.config import PRESETS, Plan
-from training.encoder import encode, pretrain
+from training.encoder import encode
 from training.fitting import standardise
 from training.lists import Examples, Lists
 from training.log import Log, read_log
@@ -30,6 +30,7 @@ from training.metrics import places_of_answers
 from training.model import Ranker
 from training.plain_fit import PlainFit
 from training.telling import Say
+from training.text_lessons import pretrain
 from training.train import source_of, table_of
 
 ONE_IN = 3  # shoppers is asked where examples are cut by shopper; all are counted

@@ -9,6 +9,7 @@ from torch import nn
 from contracts.errors import EnvironmentRefused
 
 CPU, CUDA = "cpu", "cuda"
+ON_CPU = torch.device(CPU)
 
 
 def chosen_device(asked: str) -> str:

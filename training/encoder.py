@@ -1,11 +1,9 @@
 """The text encoder: a small BERT, pretrained by us on the catalogue's own text, or any local BERT-family folder.
 
-Two steps: masked-language modelling (Devlin et al., 2019) learns the words; then two texts of one product (its title,
-its description) are drawn together and apart from all others in the batch (InfoNCE; van den Oord et al., 2018). After
-that it is frozen: an item's vector is the mean of its last layer over the text, of unit length.
+What it is taught: ``training/text_lessons.py``. After that it is frozen: an item's vector is the mean of its last layer
+over the text, of unit length.
 """
 
-import random
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -18,22 +16,11 @@ from transformers import AutoModel, BertConfig, BertForMaskedLM, PreTrainedModel
 from transformers.utils import logging
 
 from contracts.errors import Reason, Unacceptable, Unreadable
-from contracts.items import text_of
-from contracts.messages import CatalogueItem
-from training.batching import BATCH, batches
-from training.compute import device_of, precision
+from training.batching import BATCH
+from training.compute import ON_CPU, device_of
 from training.config import EncoderSize
-from training.diverged import checked, clipped
-from training.telling import Say, Step, silent, stepping
 from training.weights import SAFE, lacking, pickled
-from training.wordpiece import PAD, train_tokenizer
-
-MASKED_SHARE = 0.15
-TEMPERATURE = 0.05
-BROKEN = "the encoder that it began with has broken weights"
-IGNORE = -100
-
-ON_CPU = torch.device("cpu")
+from training.wordpiece import PAD
 
 Pooling = Literal["mean", "cls"]
 
@@ -61,39 +48,6 @@ def quiet() -> None:
     """Transformers reports what it loads, at length; we say what matters ourselves."""
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-
-
-def pretrain(
-    items: Sequence[CatalogueItem],
-    size: EncoderSize,
-    seed: int,
-    say: Say,
-    device: torch.device = ON_CPU,
-    step: Step = silent,
-) -> tuple[TextEncoder, Tokenizer]:
-    """Both steps, from scratch; of a large catalogue as many texts as ``size`` says teach, drawn evenly."""
-    worded = [item for item in items if text_of(item)]
-    tokenizer = train_tokenizer(_texts(worded), size.vocabulary, size.max_tokens)
-    model = new_model(tokenizer, size, device)
-    if not worded:
-        say("no item has text: what is learned is of ids and counts alone")
-        return TextEncoder(model.bert).eval(), tokenizer
-    some = drawn(worded, size.most_texts, seed)
-    texts = _texts(some)
-    learn_words(model, tokenizer, texts, size.epochs(size.masked_epochs, len(texts)), seed, say, step)
-    encoder = TextEncoder(model.bert)
-    pairs = [two_texts(item) for item in some]
-    draw_together(encoder, tokenizer, pairs, size.epochs(size.contrastive_epochs, len(pairs)), seed, say, step)
-    return encoder.eval(), tokenizer
-
-
-def drawn(items: Sequence[CatalogueItem], most: int, seed: int) -> Sequence[CatalogueItem]:
-    """All of them, or ``most`` of them, the same for a seed."""
-    return items if len(items) <= most else random.Random(seed).sample(items, most)
-
-
-def _texts(worded: Sequence[CatalogueItem]) -> list[str]:
-    return [text_of(item) for item in worded] or ["an item without words"]
 
 
 def new_model(tokenizer: Tokenizer, size: EncoderSize, device: torch.device = ON_CPU) -> BertForMaskedLM:
@@ -189,76 +143,3 @@ def tokenized(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[Tensor, Tenso
     """Token ids and mask, [n, T] int64."""
     found = tokenizer.encode_batch(list(texts))
     return torch.tensor([t.ids for t in found]), torch.tensor([t.attention_mask for t in found])
-
-
-def masked(tokenizer: Tokenizer, texts: Sequence[str], rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Ids with a share of the words hidden, mask, and labels: the word where it is hidden, else ``IGNORE``; [n, T].
-
-    Raises: Unacceptable where the tokenizer has no ``[MASK]``.
-    """
-    mask_id = tokenizer.token_to_id("[MASK]")
-    if mask_id is None:
-        raise Unacceptable(Reason.NOT_APPLICABLE, "the tokenizer has no [MASK]: it is not of the BERT family")
-    special = torch.tensor([i for i, token in tokenizer.get_added_tokens_decoder().items() if token.special])
-    ids, mask = tokenized(tokenizer, texts)
-    hidden = (torch.rand(ids.shape, generator=rng) < MASKED_SHARE) & ~torch.isin(ids, special)
-    return torch.where(hidden, mask_id, ids), mask, torch.where(hidden, ids, IGNORE)
-
-
-def learn_words(
-    model: nn.Module, tokenizer: Tokenizer, texts: Sequence[str], epochs: int, seed: int, say: Say, step: Step = silent
-) -> None:
-    """Masked-language modelling: hidden words are guessed from those around them."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.01)
-    rng, device = torch.Generator().manual_seed(seed), device_of(model)
-    model.train()
-    for epoch in range(epochs):
-        total = 0.0
-        for batch in stepping(batches(texts, seed + epoch), f"words, epoch {epoch + 1} of {epochs}", step):
-            ids, mask, labels = (each.to(device) for each in masked(tokenizer, batch, rng))
-            if (labels != IGNORE).any():
-                with precision(device):
-                    loss = model(ids, attention_mask=mask, labels=labels).loss
-                total += _step(optimizer, loss, model, f"in epoch {epoch + 1} of learning words")
-        say(f"words, epoch {epoch + 1} of {epochs}: loss {total / max(1, -(-len(texts) // BATCH)):.3f}")
-
-
-def draw_together(
-    encoder: TextEncoder, tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]], epochs: int, seed: int, say: Say,
-    step: Step = silent,
-) -> None:  # fmt: skip
-    """InfoNCE: of a batch's texts each finds the one that belongs to it."""
-    optimizer = torch.optim.AdamW(encoder.parameters(), lr=1e-3, weight_decay=0.01)
-    encoder.train()
-    device = device_of(encoder)
-    for epoch in range(epochs):
-        total = 0.0
-        for batch in stepping(batches(pairs, seed + epoch), f"products, epoch {epoch + 1} of {epochs}", step):
-            sides = [tokenized(tokenizer, [pair[side] for pair in batch]) for side in (0, 1)]
-            with precision(device):
-                left, right = (encoder(*(each.to(device) for each in side)) for side in sides)
-            total += _step(optimizer, _apart(left.float(), right.float()), encoder, f"in epoch {epoch + 1} of pairs")
-        say(f"products, epoch {epoch + 1} of {epochs}: loss {total / max(1, -(-len(pairs) // BATCH)):.3f}")
-
-
-def _apart(left: Tensor, right: Tensor) -> Tensor:
-    """Each of ``left`` [n, dim] is nearest to its own of ``right``, and the other way round."""
-    near, truth = left @ right.T / TEMPERATURE, torch.arange(len(left), device=left.device)
-    return (nn.functional.cross_entropy(near, truth) + nn.functional.cross_entropy(near.T, truth)) / 2
-
-
-def _step(optimizer: torch.optim.Optimizer, loss: Tensor, model: nn.Module, where: str) -> float:
-    value = checked(loss, where, BROKEN)
-    optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    clipped(model, 1.0, where, BROKEN)
-    optimizer.step()
-    return value
-
-
-def two_texts(item: CatalogueItem) -> tuple[str, str]:
-    """Its title; and what else is said of it, or the title again. Of what has no title: two halves of what is said."""
-    parts = (" > ".join(item.category), item.brand, *item.attributes, item.description)
-    said = [part for part in parts if part.strip()]
-    one, other = ([item.title], said) if item.title.strip() else (said[::2], said[1::2])
-    return ". ".join(one), ". ".join(other or one)

@@ -30,9 +30,11 @@ from training.batching import batches, even_batches
 from training.compute import device_of, precision
 from training.config import ENCODER_FOLDER, EncoderSize
 from training.diverged import checked, clipped
-from training.encoder import TextEncoder, learn_words, load_encoder, new_model, save_encoder
+from training.encoder import TextEncoder, load_encoder, new_model, save_encoder
 from training.hashed_ngrams import HashedNgrams
+from training.pace import paced
 from training.telling import Say, Step, silent, stepping
+from training.text_lessons import learn_words
 from training.weights import fill, read_tensors
 from training.wordpiece import train_tokenizer
 
@@ -254,8 +256,7 @@ class _Climb:
         rate = plan.learning_rate or OWN_RATE
         self._cause = f"the learning rate ({rate}) is too high, or the encoder's weights are broken"
         self._optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01)
-        steps = max(1, plan.epochs * -(-examples // plan.batch))
-        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, lambda step: _share(step, steps))
+        self._schedule = paced(self._optimizer, plan.epochs * -(-examples // plan.batch))
 
     def epoch(self, tokenizer: Tokenizer, learn: Sequence[Example], seed: int, epoch: int, step: Step) -> float:
         """Once over all examples; the mean loss."""
@@ -290,9 +291,3 @@ def _loss(found: Tensor, batch: Sequence[Example]) -> Tensor:
 
 def _length(example: Example) -> int:
     return sum(map(len, example.pair))
-
-
-def _share(step: int, steps: int) -> float:
-    """Of the learning rate: up over the first tenth, then down to 0."""
-    rising = max(1, steps // 10)
-    return min((step + 1) / rising, max(0.0, (steps - step) / max(1, steps - rising)))

@@ -17,21 +17,11 @@ from transformers import AutoModelForMaskedLM
 from contracts.errors import Reason, Unacceptable
 from contracts.whole_folder import Mark, check_replaceable, replaced
 from training.batching import BATCH
-from training.compute import device_of
+from training.compute import ON_CPU, device_of
 from training.config import EncoderSize
-from training.encoder import (
-    IGNORE,
-    ON_CPU,
-    TextEncoder,
-    draw_together,
-    encode,
-    learn_words,
-    load_encoder,
-    masked,
-    new_model,
-    save_encoder,
-)  # fmt: skip
+from training.encoder import TextEncoder, encode, load_encoder, new_model, save_encoder
 from training.telling import Say, Step, silent
+from training.text_lessons import IGNORE, draw_together, learn_words, masked
 from training.texts import Corpus, Said, split
 from training.wordpiece import train_tokenizer
 

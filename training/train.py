@@ -34,7 +34,7 @@ from training.config import (
 )
 from training.cross_fit import CrossFit
 from training.diverged import check_vectors
-from training.encoder import TextEncoder, encode, load_encoder, pretrain, save_encoder
+from training.encoder import TextEncoder, encode, load_encoder, save_encoder
 from training.fit import fit, last_good
 from training.fitting import Fitted
 from training.lists import Examples, Lists
@@ -43,6 +43,7 @@ from training.outcomes import return_visits, taught
 from training.replay import COLD, NOTHING, Replay, heads_of, teaches
 from training.run_folder import RunFolder, run_key
 from training.telling import Say, Step, silent
+from training.text_lessons import pretrain
 
 EXAMPLES_FOLDER = "examples"
 #: What a model has to beat, where the caller names nothing better: transitions and likeness, untrained.

@@ -12,8 +12,9 @@ from contracts.errors import Unacceptable, Unreadable
 from contracts.messages import CatalogueItem
 from launch.cli import run
 from training.config import EncoderSize
-from training.encoder import drawn, encode, load_encoder, pretrain
+from training.encoder import encode, load_encoder
 from training.pretraining import Pretraining, pretrain_folder
+from training.text_lessons import drawn, pretrain
 from training.texts import Said, read_texts, split
 
 SIZE = EncoderSize(dim=32, layers=1, vocabulary=300, max_tokens=16, masked_epochs=20, contrastive_epochs=40)

@@ -23,7 +23,7 @@ from tests.trained import Trained
 from training import run_folder
 from training.chunks import CHECK, LEARN, Chunks, write_chunks
 from training.config import ENCODER_FOLDER, PRESETS, RANKER_WEIGHTS, Plan, RankerSize, load_checkpoint
-from training.encoder import load_encoder, two_texts
+from training.encoder import load_encoder
 from training.fitting import among_all
 from training.lists import Examples, Lists
 from training.log import read_log
@@ -32,6 +32,7 @@ from training.metrics import measure, ndcg, places_of_answers
 from training.model import Ranker
 from training.plain_fit import PlainFit
 from training.replay import HEAD_OF, Replay
+from training.text_lessons import two_texts
 from training.train import PLAIN, table_of, train
 from training.vectors import Vectors
 from training.wordpiece import pieces, train_tokenizer
