@@ -36,7 +36,7 @@ class EncoderSize(Struct, frozen=True, kw_only=True):
     """The text encoder's shape, where it is pretrained from scratch.
 
     Epochs are fewer where they would read more than ``most_texts`` texts, and of a larger catalogue so many are drawn:
-    it needs no more of them.
+    it needs no more of them. ``meaning_epochs``: 0 leaves that lesson out.
     """
 
     dim: int = 96
@@ -45,6 +45,7 @@ class EncoderSize(Struct, frozen=True, kw_only=True):
     vocabulary: int = 3000
     max_tokens: int = 64
     masked_epochs: int = 8
+    meaning_epochs: int = 0
     contrastive_epochs: int = 12
     most_texts: int = 16_000
 

@@ -2,8 +2,10 @@
 
 Perplexity is exp of the mean loss over the hidden words of held-out texts. Pair accuracy: among the pairs of up to
 ``RIVALS`` held-out texts, how often the text nearest to the first of a pair is its second; chance is 1 / rivals.
+Beside both stands what needs no encoder (``training/plain_text.py``).
 """
 
+from collections.abc import Iterator, Sequence
 from math import exp
 from pathlib import Path
 
@@ -11,17 +13,18 @@ import msgspec
 import torch
 from msgspec import Struct
 from tokenizers import Tokenizer
-from torch import nn
+from torch import Tensor, nn
 from transformers import AutoModelForMaskedLM
 
 from contracts.errors import Reason, Unacceptable
 from contracts.whole_folder import Mark, check_replaceable, replaced
+from training import plain_text
 from training.batching import BATCH
 from training.compute import ON_CPU, device_of
 from training.config import EncoderSize
 from training.encoder import TextEncoder, encode, load_encoder, new_model, save_encoder
 from training.telling import Say, Step, silent
-from training.text_lessons import IGNORE, draw_together, learn_words, masked
+from training.text_lessons import IGNORE, draw_together, drawn, learn_meaning, learn_words, masked
 from training.texts import Corpus, Said, split
 from training.wordpiece import train_tokenizer
 
@@ -38,7 +41,10 @@ class Held(Struct, frozen=True, kw_only=True):
 
 
 class Pretraining(Struct, frozen=True, kw_only=True):
-    """What was learned from, and how much it helped. ``rivals``: texts that each one of a pair was looked for among."""
+    """What was learned from, and how much it helped. ``rivals``: texts that each one of a pair was looked for among.
+
+    ``plain``: words guessed by how often each is, pairs by the words that they share.
+    """
 
     texts: int
     pairs: int
@@ -46,6 +52,7 @@ class Pretraining(Struct, frozen=True, kw_only=True):
     held_out_pairs: int
     rivals: int
     seed: int
+    plain: Held
     before: Held
     after: Held
 
@@ -54,7 +61,7 @@ def pretrain_folder(
     said: list[Said], out: Path, size: EncoderSize, seed: int, say: Say, start: Path | None = None,
     device: torch.device = ON_CPU, step: Step = silent,
 ) -> Pretraining:  # fmt: skip
-    """Learn words, then pairs; write the encoder (Hugging Face's form) and ``pretraining.json`` to ``out``, or nothing.
+    """Learn words, meaning (of a new encoder), then pairs; write it (Hugging Face's form) and its report, or nothing.
 
     ``start``: a local BERT-family folder to go on from; where it has no head for words, that head begins anew.
 
@@ -72,11 +79,14 @@ def pretrain_folder(
         pair_accuracy=_pair_accuracy(encoder, tokenizer, held.pairs),
     )
     learn_words(model, tokenizer, learn.texts, size.masked_epochs, seed, say, step)
-    perplexity = _perplexity(model, tokenizer, held.texts, seed)  # the pairs then move what the head reads
+    perplexity = _perplexity(model, tokenizer, held.texts, seed)  # the rest then moves what the head reads
+    some = drawn(learn.texts, size.most_texts, seed)
+    if start is None and size.meaning_epochs:
+        learn_meaning(encoder, tokenizer, some, size.meaning_epochs, seed, say, step)
     if learn.pairs:
         draw_together(encoder, tokenizer, learn.pairs, size.contrastive_epochs, seed, say, step)
     after = Held(perplexity=perplexity, pair_accuracy=_pair_accuracy(encoder, tokenizer, held.pairs))
-    report = _report(learn, held, seed, before, after)
+    report = _report(learn, held, seed, _plain(tokenizer, some, held, seed), before, after)
     with replaced(out, PRETRAINED) as part:
         save_encoder(encoder.eval().cpu(), tokenizer, part)
         (part / REPORT).write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
@@ -96,12 +106,11 @@ def _begin(learn: Corpus, size: EncoderSize, start: Path | None) -> tuple[nn.Mod
 
 
 def _perplexity(model: nn.Module, tokenizer: Tokenizer, texts: list[str], seed: int) -> float | None:
-    """The same words are hidden each time."""
     model.eval()
-    rng, total, words, device = torch.Generator().manual_seed(seed), 0.0, 0, device_of(model)
+    total, words, device = 0.0, 0, device_of(model)
     with torch.no_grad():
-        for at in range(0, len(texts), BATCH):
-            ids, mask, labels = (each.to(device) for each in masked(tokenizer, texts[at : at + BATCH], rng))
+        for batch in _hidden(tokenizer, texts, seed):
+            ids, mask, labels = (each.to(device) for each in batch)
             hidden = int((labels != IGNORE).sum())
             if hidden:
                 total += float(model(ids, attention_mask=mask, labels=labels).loss) * hidden
@@ -109,20 +118,39 @@ def _perplexity(model: nn.Module, tokenizer: Tokenizer, texts: list[str], seed: 
     return exp(total / words) if words else None
 
 
+def _hidden(tokenizer: Tokenizer, texts: list[str], seed: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Batches of ``masked``; the same words are hidden each time."""
+    rng = torch.Generator().manual_seed(seed)
+    return (masked(tokenizer, texts[at : at + BATCH], rng) for at in range(0, len(texts), BATCH))
+
+
+def _plain(tokenizer: Tokenizer, texts: Sequence[str], held: Corpus, seed: int) -> Held:
+    labels = [batch[2] for batch in _hidden(tokenizer, held.texts, seed)]
+    some = held.pairs[:RIVALS]
+    return Held(
+        perplexity=plain_text.perplexity(tokenizer, texts, labels),
+        pair_accuracy=_found(plain_text.similarities(tokenizer, texts, some)) if len(some) > 1 else None,
+    )
+
+
 def _pair_accuracy(encoder: TextEncoder, tokenizer: Tokenizer, pairs: list[tuple[str, str]]) -> float | None:
-    """Ties count as misses."""
-    encoder.eval()
     some = pairs[:RIVALS]
     if len(some) < 2:
         return None
+    encoder.eval()
     left, right = (encode(encoder, tokenizer, [pair[side] for pair in some]) for side in (0, 1))
-    near = left @ right.T
-    rivals = near.masked_fill(torch.eye(len(some), dtype=torch.bool), -2.0).max(dim=1).values
+    return _found(left @ right.T)
+
+
+def _found(near: Tensor) -> float:
+    """Of the rows, those whose largest is on the diagonal. Ties count as misses."""
+    rivals = near.masked_fill(torch.eye(len(near), dtype=torch.bool), -2.0).max(dim=1).values
     return float((near.diagonal() > rivals).float().mean())
 
 
-def _report(learn: Corpus, held: Corpus, seed: int, before: Held, after: Held) -> Pretraining:
+def _report(learn: Corpus, held: Corpus, seed: int, plain: Held, before: Held, after: Held) -> Pretraining:
     return Pretraining(
         texts=len(learn.texts), pairs=len(learn.pairs), held_out_texts=len(held.texts),
-        held_out_pairs=len(held.pairs), rivals=min(RIVALS, len(held.pairs)), seed=seed, before=before, after=after,
+        held_out_pairs=len(held.pairs), rivals=min(RIVALS, len(held.pairs)), seed=seed,
+        plain=plain, before=before, after=after,
     )  # fmt: skip

@@ -1,8 +1,8 @@
 """What a text encoder is taught before it is frozen, in this order.
 
-Words: hidden ones are guessed from those around them (masked-language modelling; Devlin et al., 2019). Products: two
-texts of one product (its title, its description) are drawn together and apart from all others in the batch (InfoNCE;
-van den Oord et al., 2018).
+Words: hidden ones are guessed from those around them (masked-language modelling; Devlin et al., 2019). Meaning: the
+vector of a text becomes that of its latent semantics (``training/latent.py``). Products: two texts of one product (its
+title, its description) are drawn together and apart from all others in the batch (InfoNCE; van den Oord et al., 2018).
 """
 
 import random
@@ -21,6 +21,8 @@ from training.compute import ON_CPU, device_of, precision
 from training.config import EncoderSize
 from training.diverged import checked, clipped
 from training.encoder import TextEncoder, new_model, tokenized
+from training.latent import latent
+from training.pace import paced
 from training.telling import Say, Step, silent, stepping
 from training.wordpiece import train_tokenizer
 
@@ -55,9 +57,9 @@ def pretrain(
     return encoder.eval(), tokenizer
 
 
-def drawn(items: Sequence[CatalogueItem], most: int, seed: int) -> Sequence[CatalogueItem]:
+def drawn(values: Sequence[T], most: int, seed: int) -> Sequence[T]:
     """All of them, or ``most`` of them, the same for a seed."""
-    return items if len(items) <= most else random.Random(seed).sample(items, most)
+    return values if len(values) <= most else random.Random(seed).sample(values, most)
 
 
 def _texts(worded: Sequence[CatalogueItem]) -> list[str]:
@@ -106,6 +108,28 @@ def _special(tokenizer: Tokenizer) -> list[int]:
     return [i for i, token in tokenizer.get_added_tokens_decoder().items() if token.special]
 
 
+def learn_meaning(
+    encoder: TextEncoder, tokenizer: Tokenizer, texts: Sequence[str], epochs: int, seed: int, say: Say,
+    step: Step = silent,
+) -> None:  # fmt: skip
+    """The latent semantics of ``texts``, as far as their tokens tell: cosine."""
+    targets, device = latent(bags_of(tokenizer, texts), encoder.bert.config.hidden_size), device_of(encoder)  # type: ignore[union-attr,arg-type]
+
+    def loss(batch: Sequence[int]) -> Tensor:
+        with precision(device):
+            vectors = encoder(*(each.to(device) for each in tokenized(tokenizer, [texts[row] for row in batch])))
+        near: Tensor = (vectors.float() * torch.from_numpy(targets[batch]).to(device)).sum(-1)
+        return 1.0 - near.mean()
+
+    _Lesson(encoder, 2e-3, say, step, paced=True).teach("meaning", range(len(texts)), epochs, seed, loss)
+
+
+def bags_of(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
+    """Each text's tokens, as far as the encoder reads it."""
+    special = set(_special(tokenizer))
+    return [[i for i in found.ids if i not in special] for found in tokenizer.encode_batch_fast(list(texts))]
+
+
 def draw_together(
     encoder: TextEncoder, tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]], epochs: int, seed: int, say: Say,
     step: Step = silent,
@@ -129,10 +153,10 @@ def _apart(left: Tensor, right: Tensor) -> Tensor:
 
 
 class _Lesson:
-    """Epochs of steps of AdamW at one ``rate``."""
+    """Epochs of steps of AdamW at one ``rate``; ``paced``: it rises over the first tenth and falls to 0."""
 
-    def __init__(self, model: nn.Module, rate: float, say: Say, step: Step) -> None:
-        self._model, self._say, self._step = model, say, step
+    def __init__(self, model: nn.Module, rate: float, say: Say, step: Step, paced: bool = False) -> None:
+        self._model, self._say, self._step, self._paced = model, say, step, paced
         self._optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01)
 
     def teach(
@@ -140,12 +164,15 @@ class _Lesson:
     ) -> None:
         """``loss`` of a batch; None where there is nothing in it to learn."""
         every = max(1, -(-len(values) // BATCH))
+        pace = paced(self._optimizer, epochs * every) if self._paced else None
         self._model.train()
         for epoch in range(epochs):
             name, total = f"{what}, epoch {epoch + 1} of {epochs}", 0.0
             for batch in stepping(batches(values, seed + epoch), name, self._step):
                 if (found := loss(batch)) is not None:
                     total += self._descend(found, f"in epoch {epoch + 1} of learning {what}")
+                if pace:
+                    pace.step()
             self._say(f"{name}: loss {total / every:.3f}")
 
     def _descend(self, loss: Tensor, where: str) -> float:

@@ -21,6 +21,9 @@ def pretrain(
     start: Annotated[Path | None, typer.Option(help="Go on from a local BERT-family folder. Without: new.")] = None,
     dim: Annotated[int, typer.Option(min=16, help="Width, a multiple of 16; only without --start.")] = 96,
     epochs: Annotated[int, typer.Option(min=1, help="Over the texts, to learn words.")] = 8,
+    meaning_epochs: Annotated[
+        int, typer.Option(min=0, help="Over the texts, for what they are about; only without --start.")
+    ] = 10,
     pair_epochs: Annotated[int, typer.Option(min=1, help="Over the pairs, to know products.")] = 12,
     seed: Annotated[int, typer.Option(help="The same seed gives the same encoder.")] = 0,
     any_memory: AnyMemory = False,
@@ -29,9 +32,10 @@ def pretrain(
 ) -> None:
     """Pretrain a text encoder on your own catalogue and reviews.
 
-    First it guesses hidden words (masked-language modelling), then which two texts belong to one product (same
-    item_id). A tenth of the products is held out; perplexity and pair accuracy on it are printed before and after,
-    and written to OUT/pretraining.json. Perplexities of two different tokenizers cannot be compared.
+    First it guesses hidden words (masked-language modelling); a new one then learns what each text is about, from which
+    words come together (latent semantics); then which two texts belong to one product (same item_id). A tenth of the
+    products is held out; perplexity and pair accuracy on it are printed before and after, beside plain answers, and
+    written to OUT/pretraining.json. Perplexities of two different tokenizers cannot be compared.
 
         daogou pretrain items.jsonl.gz reviews.jsonl.gz --out encoder
         then  daogou train events.jsonl.gz items.jsonl.gz --encoder encoder
@@ -55,16 +59,18 @@ def pretrain(
     check_replaceable(out, PRETRAINED)
     quiet()
     found = prepare(chosen_device(device), threads)
-    size = EncoderSize(dim=dim, masked_epochs=epochs, contrastive_epochs=pair_epochs)
+    size = EncoderSize(dim=dim, masked_epochs=epochs, meaning_epochs=meaning_epochs, contrastive_epochs=pair_epochs)
     said = read_texts(texts)
     if not any_memory:
         check_memory(pretraining_needs(said, size, start), available_memory(), LESS)
     with bar() as (say, step):
         report = pretrain_folder(said, out, size, seed, say, start, found, step)
     typer.echo(f"{out}: {report.texts:,} texts, {report.pairs:,} pairs; {report.held_out_texts:,} texts held out")
-    typer.echo(f"perplexity {_shown(report.before.perplexity)} -> {_shown(report.after.perplexity)}")
-    accuracy = f"{_shown(report.before.pair_accuracy)} -> {_shown(report.after.pair_accuracy)}"
-    typer.echo(f"pair accuracy {accuracy} among {report.rivals} held-out pairs")
+    before, after, plain = report.before, report.after, report.plain
+    perplexity = f"{_shown(before.perplexity)} -> {_shown(after.perplexity)}"
+    typer.echo(f"perplexity {perplexity}; by how often each word is: {_shown(plain.perplexity)}")
+    accuracy = f"{_shown(before.pair_accuracy)} -> {_shown(after.pair_accuracy)} among {report.rivals} held-out pairs"
+    typer.echo(f"pair accuracy {accuracy}; by the words that they share: {_shown(plain.pair_accuracy)}")
 
 
 def _shown(figure: float | None) -> str:

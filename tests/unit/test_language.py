@@ -17,7 +17,9 @@ from training.pretraining import Pretraining, pretrain_folder
 from training.text_lessons import drawn, pretrain
 from training.texts import Said, read_texts, split
 
-SIZE = EncoderSize(dim=32, layers=1, vocabulary=300, max_tokens=16, masked_epochs=20, contrastive_epochs=40)
+SIZE = EncoderSize(
+    dim=32, layers=1, vocabulary=300, max_tokens=16, masked_epochs=20, meaning_epochs=10, contrastive_epochs=40
+)
 COLOURS = {"red": "rot", "blue": "blau", "green": "gruen", "black": "schwarz", "white": "weiss", "pink": "rosa"}
 GOODS = {"shoe": "Stiefel", "lamp": "Leuchte", "chair": "Stuhl", "dress": "Kleid", "knife": "Messer", "watch": "Uhr"}
 NUMBERS = ("null", "eins", "zwei")
@@ -40,13 +42,16 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Pretraining]:
 
 
 def test_words_and_pairs_are_learned(made: tuple[Path, Pretraining]) -> None:
-    before, after = made[1].before, made[1].after
+    before, after, plain = made[1].before, made[1].after, made[1].plain
     assert before.perplexity
     assert after.perplexity
+    assert plain.perplexity
     assert after.perplexity < before.perplexity / 3
+    assert after.perplexity < plain.perplexity / 1.5
     assert before.pair_accuracy is not None
     assert after.pair_accuracy is not None
     assert after.pair_accuracy > 0.6 > before.pair_accuracy + 0.2, made[1]
+    assert plain.pair_accuracy == 0.0  # the two texts of a product share no word
 
 
 def test_the_folder_is_an_encoder_and_can_be_gone_on_from(made: tuple[Path, Pretraining], tmp_path: Path) -> None:
@@ -60,7 +65,7 @@ def test_the_folder_is_an_encoder_and_can_be_gone_on_from(made: tuple[Path, Pret
 def test_how_far_it_is_is_told_at_every_step(tmp_path: Path) -> None:
     heard: list[tuple[str, int, int]] = []
     pretrain_folder(texts(), tmp_path / "out", SIZE, 0, lambda _: None, step=lambda *told: heard.append(told))
-    for what in ("words, epoch 1 of", "products, epoch 1 of"):
+    for what in ("words, epoch 1 of", "meaning, epoch 1 of", "products, epoch 1 of"):
         steps = [(done, of) for said, done, of in heard if said.startswith(what)]
         assert [done for done, _ in steps] == list(range(1, steps[0][1] + 1))
 
@@ -112,7 +117,9 @@ def test_the_command_says_before_and_after(tmp_path: Path, capsys: pytest.Captur
     (tmp_path / "rows.jsonl").write_bytes(b"\n".join(rows))
     options = ["--out", str(tmp_path / "encoder"), "--dim", "16", "--epochs", "1", "--pair-epochs", "1"]
     assert run(["pretrain", str(tmp_path / "rows.jsonl"), *options]) == 0
-    assert "perplexity" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "; by how often each word is: " in told
+    assert "; by the words that they share: 0.000" in told
     assert (tmp_path / "encoder/pretraining.json").exists()
 
 
