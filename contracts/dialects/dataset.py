@@ -6,8 +6,9 @@ Of ``attributes`` those named most often are kept, as many as an item may have.
 The other columns of the Structs below may be there as well; any further column is ignored. A row that is a
 canonical event (it has ``type``, not ``event_type``) is read as one.
 
-Where a set has no times (``timestamp`` null) they are made up: a minute for each place in the shopper's history
-(``seq``), from ``UNTIMED_MS``. The event says so for ever: its id begins with ``untimed-``.
+Where a set has no times (``timestamp`` null) they are made up: a second for each place in the order
+(``seq``, of the shopper's history or of the whole file; without it the line), from ``UNTIMED_MS``. The event says so
+for ever: its id begins with ``untimed-``.
 """
 
 from collections import Counter
@@ -72,7 +73,7 @@ class EventRow(Struct, omit_defaults=True, kw_only=True):
     item_id: RowId | None = None
     timestamp: Finite | None = None
     value: Finite | None = None
-    seq: Annotated[int, Meta(ge=0, le=100_000)] | None = None
+    seq: Annotated[int, Meta(ge=0, le=10**12)] | None = None
     quantity: Annotated[int, Meta(ge=-1_000_000, le=1_000_000)] | None = None
     unit_price: Money | None = None
     order_id: Id | None = None

@@ -75,6 +75,13 @@ def test_reviews_without_times_get_made_up_ones_and_say_so() -> None:
     assert not untimed(row_to_event(row(event_type="review"), 0))
 
 
+def test_an_order_may_be_of_the_whole_file() -> None:
+    late, later = (row_to_event(row(event_type="review", timestamp=None, seq=seq), 9) for seq in (100_001, 10**12))
+    assert UNTIMED_MS < late.time_ms < later.time_ms
+    with pytest.raises(Unreadable, match=r"\$\.seq"):
+        row_to_event(row(event_type="review", timestamp=None, seq=-1), 9)
+
+
 def test_ratings_with_words() -> None:
     told = row_to_event(row(event_type="rating", value=4.0, title="Good", text="Fits well.", verified=True), 0)
     assert isinstance(told, Review)
