@@ -1,11 +1,14 @@
 """``daogou pretrain``: texts in, a text encoder's folder out."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from launch.options import AnyMemory, Device
+
+if TYPE_CHECKING:
+    from training.pretraining import Pretraining
 
 LESS = "a smaller encoder (--start, --dim), fewer texts"
 
@@ -66,11 +69,20 @@ def pretrain(
     with bar() as (say, step):
         report = pretrain_folder(said, out, size, seed, say, start, found, step)
     typer.echo(f"{out}: {report.texts:,} texts, {report.pairs:,} pairs; {report.held_out_texts:,} texts held out")
-    before, after, plain = report.before, report.after, report.plain
-    perplexity = f"{_shown(before.perplexity)} -> {_shown(after.perplexity)}"
-    typer.echo(f"perplexity {perplexity}; by how often each word is: {_shown(plain.perplexity)}")
-    accuracy = f"{_shown(before.pair_accuracy)} -> {_shown(after.pair_accuracy)} among {report.rivals} held-out pairs"
-    typer.echo(f"pair accuracy {accuracy}; by the words that they share: {_shown(plain.pair_accuracy)}")
+    for line in _figures(report):
+        typer.echo(line)
+
+
+def _figures(report: "Pretraining") -> tuple[str, str]:
+    """Before and after, beside plain answers."""
+    (words, pairs), (words_after, pairs_after), (plain_words, plain_pairs) = (
+        (_shown(held.perplexity), _shown(held.pair_accuracy)) for held in (report.before, report.after, report.plain)
+    )
+    among = f"among {report.rivals} held-out pairs"
+    return (
+        f"perplexity {words} -> {words_after}; by how often each word is: {plain_words}",
+        f"pair accuracy {pairs} -> {pairs_after} {among}; by the words that they share: {plain_pairs}",
+    )
 
 
 def _shown(figure: float | None) -> str:
