@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from contracts.ngrams import BUCKETS, ngrams_of
 from training.ngrams import LEAST, PENALTIES, Classes, Regression, fit_regression
 from training.telling import Say
+from training.unit_rows import unit_rows
 from training.weights import fill
 
 FOLDS = 4
@@ -87,9 +88,7 @@ class Known(NamedTuple):
 
     def rows(self, counts: sparse.csr_matrix) -> sparse.csr_matrix:
         """[texts, known]: by rarity, of unit length."""
-        found = (counts[:, self.buckets] @ sparse.diags(self.rarity)).tocsr()
-        lengths = np.sqrt(np.asarray(found.multiply(found).sum(axis=1)).ravel())
-        return (sparse.diags(1 / np.maximum(lengths, 1e-6)) @ found).tocsr()
+        return unit_rows((counts[:, self.buckets] @ sparse.diags(self.rarity)).tocsr())
 
 
 def learn_ngrams(learn: Texts, choose: Texts, classes: int, say: Say) -> Learned:

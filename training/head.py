@@ -29,10 +29,9 @@ from contracts.whole_folder import Mark
 from training.batching import batches, even_batches
 from training.compute import device_of, precision
 from training.config import ENCODER_FOLDER, EncoderSize
-from training.diverged import checked, clipped
+from training.descent import descend, paced
 from training.encoder import TextEncoder, load_encoder, new_model, save_encoder
 from training.hashed_ngrams import HashedNgrams
-from training.pace import paced
 from training.telling import Say, Step, silent, stepping
 from training.text_lessons import learn_words
 from training.weights import fill, read_tensors
@@ -271,11 +270,7 @@ class _Climb:
         return total / len(learn)
 
     def _step(self, loss: Tensor, where: str) -> float:
-        value = checked(loss, where, self._cause)
-        self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        clipped(self._model, 1.0, where, self._cause)
-        self._optimizer.step()
+        value = descend(self._optimizer, self._model, loss, where, self._cause)
         self._schedule.step()
         return value
 

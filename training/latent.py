@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from training.unit_rows import unit_rows
+
 LEAST = 2  # texts that a token is in; one that stands in a single text brings no two together
 NOTHING = 1e-4  # a shorter row is rounding
 SPARE, PASSES = 16, 20  # columns beyond those asked for, and products, until the directions stand
@@ -30,7 +32,7 @@ def latent(bags: Sequence[Sequence[int]], dim: int) -> Floats:
     return np.where(lengths > NOTHING, found / np.maximum(lengths, NOTHING), 0.0)
 
 
-def _directions(weighed: sparse.csr_array, most: int) -> NDArray[np.float64]:
+def _directions(weighed: sparse.csr_matrix, most: int) -> NDArray[np.float64]:
     """[n, up to ``most``]: left singular vectors by their values, the largest first (Halko, Martinsson, Tropp, 2011).
 
     Not ARPACK's: where values are equal or none, it draws anew in each call, and no training ends twice the same.
@@ -55,13 +57,11 @@ class Weighing:
         self._column = {token: number for number, token in enumerate(known)}
         self._rarity = [np.log((len(bags) + 1) / (texts_with[token] + 1)) for token in known]
 
-    def of(self, bags: Sequence[Sequence[int]]) -> sparse.csr_array:
+    def of(self, bags: Sequence[Sequence[int]]) -> sparse.csr_matrix:
         """[n, tokens known]: (1 + log count) * rarity, rows of unit length, or zeros."""
         counts = [Counter(token for token in bag if token in self._column) for bag in bags]
         columns = [self._column[token] for count in counts for token in count]
         often = np.array([times for count in counts for times in count.values()])
         weights = (1 + np.log(often)) * np.array([self._rarity[column] for column in columns])
         starts = np.cumsum([0, *map(len, counts)])
-        found = sparse.csr_array((weights, columns, starts), shape=(len(bags), len(self._column)))
-        lengths = np.sqrt(found.multiply(found).sum(axis=1))
-        return sparse.csr_array(sparse.diags_array(1 / np.maximum(lengths, NOTHING)) @ found)
+        return unit_rows(sparse.csr_matrix((weights, columns, starts), shape=(len(bags), len(self._column))))

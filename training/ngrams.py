@@ -15,6 +15,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 from training.labelled import Labelled
+from training.unit_rows import unit_rows
 
 LENGTHS = (1, 2, 3)
 LONGEST = 1000  # characters of a text
@@ -47,9 +48,7 @@ class Ngrams:
                     columns.append(self._columns[gram])
                     values.append(1 + np.log(count))
         found = sparse.csr_matrix((values, (rows, columns)), (len(texts), len(self._columns)))
-        found = found.multiply(self._rarity).tocsr()
-        lengths = np.sqrt(np.asarray(found.multiply(found).sum(axis=1)).ravel())
-        return (sparse.diags(1 / np.maximum(lengths, 1e-12)) @ found).tocsr()
+        return unit_rows(found.multiply(self._rarity).tocsr())
 
 
 class Regression(NamedTuple):

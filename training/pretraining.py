@@ -24,7 +24,7 @@ from training.compute import ON_CPU, device_of
 from training.config import EncoderSize
 from training.encoder import TextEncoder, encode, load_encoder, new_model, save_encoder
 from training.telling import Say, Step, silent
-from training.text_lessons import IGNORE, draw_together, drawn, learn_meaning, learn_words, masked
+from training.text_lessons import IGNORE, bags_of, draw_together, drawn, learn_meaning, learn_words, masked
 from training.texts import Corpus, Said, split
 from training.wordpiece import train_tokenizer
 
@@ -126,10 +126,10 @@ def _hidden(tokenizer: Tokenizer, texts: list[str], seed: int) -> Iterator[tuple
 
 def _plain(tokenizer: Tokenizer, texts: Sequence[str], held: Corpus, seed: int) -> Held:
     labels = [batch[2] for batch in _hidden(tokenizer, held.texts, seed)]
-    some = held.pairs[:RIVALS]
+    some, bags = held.pairs[:RIVALS], bags_of(tokenizer, texts)
     return Held(
-        perplexity=plain_text.perplexity(tokenizer, texts, labels),
-        pair_accuracy=_found(plain_text.similarities(tokenizer, texts, some)) if len(some) > 1 else None,
+        perplexity=plain_text.perplexity(bags, tokenizer.get_vocab_size(), labels),
+        pair_accuracy=_found(plain_text.similarities(tokenizer, bags, some)) if len(some) > 1 else None,
     )
 
 

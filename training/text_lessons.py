@@ -19,10 +19,9 @@ from contracts.messages import CatalogueItem
 from training.batching import BATCH, batches
 from training.compute import ON_CPU, device_of, precision
 from training.config import EncoderSize
-from training.diverged import checked, clipped
+from training.descent import descend, paced
 from training.encoder import TextEncoder, new_model, tokenized
 from training.latent import latent
-from training.pace import paced
 from training.telling import Say, Step, silent, stepping
 from training.wordpiece import train_tokenizer
 
@@ -170,15 +169,8 @@ class _Lesson:
             name, total = f"{what}, epoch {epoch + 1} of {epochs}", 0.0
             for batch in stepping(batches(values, seed + epoch), name, self._step):
                 if (found := loss(batch)) is not None:
-                    total += self._descend(found, f"in epoch {epoch + 1} of learning {what}")
+                    where = f"in epoch {epoch + 1} of learning {what}"
+                    total += descend(self._optimizer, self._model, found, where, BROKEN)
                 if pace:
                     pace.step()
             self._say(f"{name}: loss {total / every:.3f}")
-
-    def _descend(self, loss: Tensor, where: str) -> float:
-        value = checked(loss, where, BROKEN)
-        self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        clipped(self._model, 1.0, where, BROKEN)
-        self._optimizer.step()
-        return value
