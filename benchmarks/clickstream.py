@@ -7,6 +7,7 @@ With --kill, one worker is killed (SIGKILL) in the middle and another is started
 """
 
 import argparse
+import signal
 import subprocess
 import sys
 import time
@@ -43,9 +44,17 @@ class Workers:
     def wait_ready(self) -> None:
         deadline = time.monotonic() + WAIT_SECONDS
         while sum(b"ready" in log.read_bytes() for log in self._folder.glob("worker-*.log")) < len(self.processes):
+            self.check()
             if time.monotonic() > deadline:
                 raise SystemExit("the workers were not ready in time")
             time.sleep(LOOK_SECONDS)
+
+    def check(self) -> None:
+        """A worker that ended by itself ends the benchmark, with its last words."""
+        for number, process in enumerate(self.processes):
+            if process.poll() not in (None, -signal.SIGKILL):
+                words = (self._folder / f"worker-{number}.log").read_text().strip()
+                raise SystemExit(f"worker {number} ended with {process.returncode}: {words[-1000:]}")
 
     def look(self) -> None:
         sizes = [psutil.Process(p.pid).memory_info().rss for p in self.processes if p.poll() is None]
@@ -117,6 +126,7 @@ def drain(workers: Workers, settings: Settings, publishing: subprocess.Popen[byt
     """Until everything that was published is committed; kills one on the way, once a third is done."""
     done_publishing, published, deadline = False, None, time.monotonic() + WAIT_SECONDS
     while not done_publishing or behind(settings):
+        workers.check()
         workers.look()
         if not done_publishing and publishing.poll() is not None:
             published, done_publishing = output(publishing), True

@@ -48,9 +48,10 @@ def teach(engine: Engine, count: int) -> None:
     """20 followers for each item, and a trend."""
     rng = np.random.default_rng(2)
     statistics = engine.statistics
-    for number in range(count):
-        others = [(ItemId(f"item-{o}"), 2.0 ** (30 + o % 7)) for o in rng.integers(0, count, 20)]
-        statistics.put_followers(ItemId(f"item-{number}"), others)
+    statistics.put_followers(
+        (ItemId(f"item-{number}"), [(ItemId(f"item-{o}"), 2.0 ** (30 + o % 7)) for o in rng.integers(0, count, 20)])
+        for number in range(count)
+    )
     statistics.put_trend(((ItemId(f"item-{n}"), 2.0 ** (25 + n % 17)) for n in range(count)), NOW_MS)
 
 

@@ -1,76 +1,94 @@
-"""Each item's strongest neighbours as arrays: the rows that count most beside it, and how much."""
-
-from collections.abc import Sequence
+"""Each item's strongest neighbours: the rows that count most beside it, and how much."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from contracts.items import NO_ROW, Rows
+from contracts.runs import Integers, Runs
 from contracts.terms import slots_of
 
 Weights = NDArray[np.float64]
+Count = tuple[int, float]  # of a row
+
+
+class Sought:
+    """Rows [B, F] that are looked for among the neighbours of others; ``rows`` is how many rows there are."""
+
+    def __init__(self, following: Rows, rows: int) -> None:
+        known, self._slots = slots_of(following, rows)
+        self._slots[NO_ROW] = len(known)  # the last slot, which no row has
+        shoppers, self._width = np.arange(len(following))[:, None], following.shape[1]
+        self._first = np.full((len(following), len(known) + 1), NO_ROW, np.int32)
+        self._first[shoppers, self._slots[following[:, ::-1]]] = np.arange(self._width, dtype=np.int32)[::-1]
+        self._first[:, len(known)] = NO_ROW
+        self._whose = np.where(following >= 0, self._first[shoppers, self._slots[following]], self._width)
+
+    def among(self, lengths: Integers, to: Rows, weights: Weights) -> Weights:
+        """[B, M, F]: the weight of each row sought in each run of neighbours; 0 where it is not in it, and for padding.
+
+        ``lengths`` [B, M]; ``to`` and ``weights`` [C] lie end to end.
+        """
+        owners = np.repeat(np.arange(lengths.size), lengths.ravel())
+        at = self._first[owners // max(1, lengths.shape[1]), self._slots[to]]
+        hits = np.flatnonzero(at >= 0)
+        found = np.zeros((lengths.size, self._width + 1))
+        found[owners[hits], at[hits]] = weights[hits]
+        return np.take_along_axis(found.reshape(*lengths.shape, -1), self._whose[:, None, :], axis=2)
 
 
 class Neighbours:
-    """For each row up to ``width`` others with inflated weights; -1 and 0 where there are no more.
+    """For each row its strongest others with inflated weights, ``width`` at most; it takes the room that they need.
 
-    Whoever reads it calls ``fit`` first. Weights only grow, but by ``put``. One thread at a time.
+    Whoever writes calls ``fit`` first. One thread at a time.
     """
 
     def __init__(self, width: int) -> None:
         self._width = width
-        self._to = np.full((0, width), NO_ROW, np.int32)
-        self._weight = np.zeros((0, width))
-
-    def __len__(self) -> int:
-        return len(self._to)
+        self._runs = Runs(np.int32, np.float64)
 
     def fit(self, rows: int) -> None:
         """Make room for at least so many rows."""
-        missing = rows - len(self._to)
-        if missing > 0:
-            grow = max(missing, len(self._to))
-            self._to = np.concatenate([self._to, np.full((grow, self._width), NO_ROW, np.int32)])
-            self._weight = np.concatenate([self._weight, np.zeros((grow, self._width))])
+        self._runs.fit(rows)
 
-    def raised(self, row: int, other: int, weight: float) -> None:
-        """One count grew: it takes its own slot, or the weakest one's, if that is weaker."""
-        own = np.flatnonzero(self._to[row] == other)
-        slot = int(own[0]) if len(own) else int(self._weight[row].argmin())
-        if weight > self._weight[row, slot]:
-            self._to[row, slot], self._weight[row, slot] = other, weight
+    def put(self, row: int, known: dict[int, float]) -> list[Count]:
+        """Set a row's neighbours. Returns those that were not so before."""
+        return self._keep(row, self._of(row), known)
 
-    def put(self, row: int, known: Sequence[tuple[int, float]]) -> None:
-        """Set a row's neighbours: the strongest are kept, ties to the lower row."""
-        self._to[row], self._weight[row] = NO_ROW, 0.0
-        for slot, (other, weight) in enumerate(sorted(known, key=lambda pair: (-pair[1], pair[0]))[: self._width]):
-            self._to[row, slot], self._weight[row, slot] = other, weight
+    def raised(self, row: int, grown: dict[int, float]) -> list[Count]:
+        """Some counts grew; one that did not is as it was. Returns those that are not as before."""
+        before = self._of(row)
+        kept = {other: max(weight, before.get(other, 0.0)) for other, weight in grown.items()}
+        return self._keep(row, before, before | kept)
 
-    def beside(self, rows: Rows) -> tuple[Rows, Weights]:
-        """The neighbours of ``rows`` [M] (no padding), and their weights: both [M, width]."""
-        return self._to[rows], self._weight[rows]
+    def _of(self, row: int) -> dict[int, float]:
+        to, weights = self._runs.of(row)
+        return dict(zip(to.tolist(), weights.tolist(), strict=True))
 
-    def hits(self, leading: Rows, following: Rows) -> Weights:
-        """[B, M, F]: the weight of ``following`` [B, F] among the neighbours of ``leading`` [B, M]; 0 for padding."""
-        known, slots = slots_of(following, len(self._to))
-        slots[NO_ROW] = len(known)  # the last slot, which no row has
-        first = np.full((len(following), len(known) + 1), NO_ROW, np.int32)
-        shoppers = np.arange(len(following))[:, None]
-        places = np.arange(following.shape[1], dtype=np.int32)[::-1]
-        first[shoppers, slots[following[:, ::-1]]] = places
-        first[:, len(known)] = NO_ROW
-        to = np.where((leading >= 0)[..., None], self._to[leading], np.int32(NO_ROW))
-        at = first[np.arange(len(to))[:, None, None], slots[to]]
-        b, m, slot = np.nonzero(at >= 0)
-        found = np.zeros((*leading.shape, following.shape[1] + 1))
-        found[b, m, at[b, m, slot]] = self._weight[leading[b, m], slot]
-        whose = np.where(following >= 0, first[shoppers, slots[following]], following.shape[1])
-        return np.take_along_axis(found, whose[:, None, :], axis=2)
+    def _keep(self, row: int, before: dict[int, float], counts: dict[int, float]) -> list[Count]:
+        """The strongest, ties to the lower row."""
+        if len(counts) > self._width:
+            counts = dict(sorted(counts.items(), key=lambda count: (-count[1], count[0]))[: self._width])
+        self._runs.put(row, list(counts), list(counts.values()))
+        return [(other, weight) for other, weight in counts.items() if before.get(other) != weight]
+
+    def beside(self, rows: Rows) -> tuple[Integers, Rows, Weights]:
+        """How many neighbours each of ``rows`` [M] has; all of them, and their weights, [C] end to end."""
+        lengths, places = self._runs.places(rows)
+        to, weights = self._runs.columns
+        return lengths, to[places], weights[places]
+
+    def hits(self, leading: Rows, sought: Sought) -> Weights:
+        """[B, M, F]: the weight of what is sought [B, F] among the neighbours of ``leading`` [B, M]; 0 for padding."""
+        lengths, to, weights = self.beside(leading.ravel())
+        return sought.among(lengths.reshape(leading.shape), to, weights)
 
     def strongest(self, recent: Rows, others: Rows) -> Rows:
         """[M]: which of the rows ``recent`` [M, L] has ``others`` [M] most strongly beside it; -1 where none does."""
-        leads = (recent >= 0)[..., None] & (self._to[recent] == others[:, None, None])
-        weights = np.where(leads, self._weight[recent], 0.0).max(axis=-1)
-        best = weights.argmax(axis=1)
-        every = np.arange(len(recent))
-        return np.where(weights[every, best] > 0.0, recent[every, best], np.int32(NO_ROW))
+        lengths, to, found = self.beside(recent.ravel())
+        owners = np.repeat(np.arange(recent.size), lengths)
+        hits = np.flatnonzero(to == others[owners // max(1, recent.shape[1])])
+        weights = np.zeros(recent.size)
+        weights[owners[hits]] = found[hits]
+        best = weights.reshape(recent.shape).argmax(axis=1)
+        leader = recent[np.arange(len(recent)), best]
+        return np.where(weights.reshape(recent.shape).max(axis=1) > 0.0, leader, np.int32(NO_ROW))

@@ -94,7 +94,7 @@ class StreamSettings(_Section):
     commit_interval: Seconds = 1.0
     """Seconds between commits."""
     statistics_interval: Seconds = 1.0
-    """Seconds between flushes of what all shoppers teach."""
+    """Seconds between flushes of what all shoppers teach; more where a backlog makes them long."""
     retries: Count = 8
     """Attempts at a batch that fails for no known reason, before it is halved to find the record that breaks it."""
     stuck_after: Seconds = 60.0

@@ -7,7 +7,7 @@ so that they can be summed in any order, anywhere, and are deflated only when re
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from contracts.events import AnyEvent, ItemId, Kind, items_of, kind_of
 from contracts.items import NO_ROW, ItemTable, Rows
-from contracts.neighbours import Neighbours
+from contracts.neighbours import Count, Neighbours, Sought
 from contracts.profile import Profile
 
-WINDOW = 10
-NEIGHBOURS = 50
+WINDOW = 10  # so many of a shopper's last items say what may come
+LESSON = 20  # so many of them does what comes teach
+NEIGHBOURS = 200
 LANDMARK_MS = 1_735_689_600_000  # 2025-01-01; with 14 days of half-life good from 1987 to 2063
 HALF_LIFE_MS = 14 * 86_400_000
 
@@ -36,6 +37,7 @@ WEIGHTS = {
 REFUSALS = frozenset({Kind.CART_REMOVE, Kind.HIDE, Kind.REFUND})
 
 Scores = NDArray[np.float64]
+Weighted = tuple[ItemId, float]
 
 
 class Decay(NamedTuple):
@@ -77,7 +79,7 @@ class Increments:
             return
         inflated = self.decay.inflate(event.time_ms)
         self.latest_ms = max(self.latest_ms, event.time_ms)
-        recent = last_met(before) if before else []
+        recent = last_met(before, LESSON) if before else []
         for item in items_of(event):
             self.trend[item] += weight * inflated
             for distance, (earlier, time_ms) in enumerate((met for met in recent if met[0] != item), start=1):
@@ -134,26 +136,30 @@ class Statistics:
             sums = self._sums[item]
             for follower, weight in followers.items():
                 sums[follower] = sums.get(follower, 0.0) + weight
-                self._raise(item, follower, sums[follower])
+        grown = (
+            (item, [(other, self._sums[item][other]) for other in followers])
+            for item, followers in increments.pairs.items()
+        )
+        self._teach(self._followers.raised, grown)
 
-    def _raise(self, item: ItemId, follower: ItemId, weight: float) -> None:
-        """One count grew, as seen from both of its ends. Counts never shrink here."""
-        row, other = self.table.row_of.get(item), self.table.row_of.get(follower)
-        if row is not None and other is not None:
-            self._followers.raised(row, other, weight)
-            self._preceders.raised(other, row, weight)
-
-    def put_followers(self, item: ItemId, followers: Iterable[tuple[ItemId, float]]) -> None:
-        """Set an item's followers to these inflated weights; the strongest are kept; each hears who led to it."""
+    def put_followers(self, found: Iterable[tuple[ItemId, Iterable[Weighted]]]) -> None:
+        """Set items' followers to these inflated weights; the strongest are kept."""
         self._fit()
-        row = self.table.row_of.get(item)
-        if row is None:
-            return
-        find = self.table.row_of.get
-        known = [(find(other, NO_ROW), weight) for other, weight in followers if other in self.table.row_of]
-        self._followers.put(row, known)
-        for other, weight in known:
-            self._preceders.raised(other, row, weight)
+        self._teach(self._followers.put, found)
+
+    def _teach(
+        self, how: Callable[[int, dict[int, float]], list[Count]], found: Iterable[tuple[ItemId, Iterable[Weighted]]]
+    ) -> None:
+        """Give each item its followers; what has another weight than before hears who leads to it."""
+        row_of, leaders = self.table.row_of.get, defaultdict[int, dict[int, float]](dict)
+        for item, followers in found:
+            row = row_of(item)
+            if row is not None:
+                known = ((row_of(other), weight) for other, weight in followers)
+                for other, weight in how(row, {other: weight for other, weight in known if other is not None}):
+                    leaders[other][row] = weight
+        for row, grown in leaders.items():
+            self._preceders.raised(row, grown)
 
     def put_trend(self, trend: Iterable[tuple[ItemId, float]], latest_ms: int) -> None:
         """Set items' trends to these inflated weights."""
@@ -192,20 +198,22 @@ class Statistics:
     ) -> tuple[NDArray[np.int64], Scores]:
         self._fit()
         b, at = np.nonzero(rows >= 0)
-        to, inflated = neighbours.beside(rows[b, at])
-        values = np.log1p(inflated * self.decay.deflate(nows_ms)[b, None]) * weights[at, None]
-        keys = b[:, None].astype(np.int64) * max(1, len(self.table)) + to
-        return summed(keys[to >= 0], values[to >= 0])
+        lengths, to, inflated = neighbours.beside(rows[b, at])
+        shopper, place = np.repeat(b, lengths), np.repeat(at, lengths)
+        values = np.log1p(inflated * self.decay.deflate(nows_ms)[shopper]) * weights[place]
+        return summed(shopper.astype(np.int64) * max(1, len(self.table)) + to, values)
 
     def between(self, recent: Rows, candidates: Rows, nows_ms: NDArray[np.int64]) -> tuple[Scores, Scores]:
         """Counts as of now, both [B, N, L]: of ``candidates`` [B, N] after ``recent`` [B, L], and before them.
 
-        Only the strongest followers of each item are known; everything else is 0, and so is padding (-1).
+        Only the strongest followers and preceders of each of ``recent`` are known; everything else is 0, and so is
+        padding (-1).
         """
         self._fit()
         now = self.decay.deflate(nows_ms)[:, None, None]
-        after, before = self._followers.hits(recent, candidates), self._followers.hits(candidates, recent)
-        return after.transpose(0, 2, 1) * now, before * now
+        sought = Sought(candidates, len(self._trend))
+        after, before = (each.hits(recent, sought) for each in (self._followers, self._preceders))
+        return after.transpose(0, 2, 1) * now, before.transpose(0, 2, 1) * now
 
     def strongest(self, recent: Rows, followers: Rows) -> Rows:
         """[M]: which of the rows ``recent`` [M, L] leads to ``followers`` [M] most; -1 where none does."""

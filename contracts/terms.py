@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.messages import CatalogueItem
-from contracts.runs import numbers_of_runs, sums_of_runs
+from contracts.runs import Runs, sums_of_runs
 
 BUCKETS = 1 << 16
 TERMS = 128
@@ -86,8 +86,7 @@ class Terms:
     """
 
     def __init__(self) -> None:
-        self._cells, self._used = np.zeros(0, np.int32), 0
-        self._starts, self._lengths = np.zeros(0, np.int64), np.zeros(0, np.int64)
+        self._runs = Runs(np.int32)
         self._frequency = np.zeros(BUCKETS, np.int64)
         self._items = 0
         self._idf: Floats | None = None
@@ -95,12 +94,12 @@ class Terms:
 
     def put(self, row: int, item: CatalogueItem | None) -> None:
         """The terms of a row from now on; none where it is deleted."""
-        self._fit(row)
-        before, terms = self._buckets(np.array([row]))[1], np.array(terms_of(item) if item else [], np.int32)
+        self._runs.fit(row + 1)
+        before, terms = self._runs.of(row)[0].copy(), np.array(terms_of(item) if item else [], np.int32)
         if np.array_equal(terms, before):
             return  # a new price or stock changes no word
         self._count(before, -1)
-        self._write(row, terms)
+        self._runs.put(row, terms)
         self._count(terms, 1)
         self._idf = None
         self.changes += 1
@@ -116,8 +115,8 @@ class Terms:
 
     def of(self, rows: Rows) -> Cells:
         """The terms of ``rows`` [...], which count as one flat list; -1, padding, has none."""
-        lengths, buckets = self._buckets(rows.ravel())
-        return self.weighed(lengths, buckets)
+        lengths, places = self._runs.places(rows.ravel())
+        return self.weighed(lengths, self._runs.columns[0][places])
 
     def weighed(self, lengths: Integers, buckets: Rows) -> Cells:
         """Terms of items beside their weights in this catalogue."""
@@ -126,36 +125,6 @@ class Terms:
         weights = self._idf[buckets]
         norms = np.maximum(np.sqrt(sums_of_runs(weights * weights, lengths)), np.float32(1e-6))
         return Cells(lengths, buckets, weights / np.repeat(norms, lengths))
-
-    def _buckets(self, rows: Rows | Integers) -> tuple[Integers, Rows]:
-        """[M], [C]: how many terms each row has, and all of them."""
-        known = (rows >= 0) & (rows < len(self._starts))
-        at = np.where(known, rows, 0)
-        lengths = np.where(known, self._lengths[at], 0) if len(self._starts) else np.zeros(len(rows), np.int64)
-        starts = self._starts[at] if len(self._starts) else lengths
-        return lengths, self._cells[numbers_of_runs(starts, lengths)]
-
-    def _write(self, row: int, terms: Rows) -> None:
-        """After all others; what the row had before lies idle until the room is needed."""
-        self._lengths[row] = 0
-        if self._used + len(terms) > len(self._cells):
-            self._pack(len(terms))
-        self._cells[self._used : self._used + len(terms)] = terms
-        self._starts[row], self._lengths[row] = self._used, len(terms)
-        self._used += len(terms)
-
-    def _pack(self, more: int) -> None:
-        """What is in use moves together, and twice the room that it needs is made."""
-        kept = self._buckets(np.arange(len(self._starts)))[1]
-        self._cells = np.zeros(max(1024, 2 * (len(kept) + more)), np.int32)
-        self._cells[: len(kept)] = kept
-        self._starts, self._used = np.cumsum(self._lengths) - self._lengths, len(kept)
-
-    def _fit(self, row: int) -> None:
-        more = row + 1 - len(self._starts)
-        if more > 0:
-            empty = np.zeros(max(1024, more, len(self._starts)), np.int64)
-            self._starts, self._lengths = (np.concatenate([each, empty]) for each in (self._starts, self._lengths))
 
 
 def alike(terms: Terms, recent: Rows, candidates: Rows, kernels: Floats) -> Floats:

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from time import monotonic
 
 import structlog
 
@@ -17,6 +18,8 @@ from streams.store import Changes, StatisticsStore
 #: While a backlog is read, counts change faster than they are worth reading: the rest waits for the next turn.
 PAGES_A_TURN = 4
 ALL_PAGES = 1_000_000
+#: And after a turn its time is given to events so many times over.
+REST = 4.0
 
 log = structlog.get_logger()
 
@@ -52,9 +55,12 @@ class SharedStatistics:
             await self._turn()
 
     async def _run(self) -> None:
+        took = 0.0
         while True:
-            await asyncio.sleep(self._interval)
+            await asyncio.sleep(max(self._interval, REST * took))
+            began = monotonic()
             await self._turn()
+            took = monotonic() - began
 
     async def _turn(self) -> None:
         try:
@@ -80,6 +86,5 @@ class SharedStatistics:
 
 def put_changes(engine: Engine, changes: Changes) -> None:
     """Show the engine what was read back."""
-    for row in changes.followers:
-        engine.statistics.put_followers(row.item, row.followers)
+    engine.statistics.put_followers(changes.followers)
     engine.statistics.put_trend(changes.trend, changes.latest_ms)

@@ -133,6 +133,8 @@ def put(statistics: Statistics, taught: Sequence[Increments], new: Set[ItemId] =
                 pairs[item][follower] += weight
     known = ((item, weight) for item, weight in trend.items() if item not in new)
     statistics.put_trend(known, max(increments.latest_ms for increments in taught))
-    for item, counts in pairs.items():
-        if item not in new:
-            statistics.put_followers(item, ((other, weight) for other, weight in counts.items() if other not in new))
+    statistics.put_followers(
+        (item, [(other, weight) for other, weight in counts.items() if other not in new])
+        for item, counts in pairs.items()
+        if item not in new
+    )

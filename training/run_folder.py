@@ -19,7 +19,7 @@ KEY = "run"
 STATE = "state.safetensors"
 PROGRESS = "progress"
 #: Changed with what texts, examples or their lists are made of: no run goes on with those of an earlier version.
-MADE = 3
+MADE = 4
 
 
 class Progress(Struct, frozen=True, kw_only=True):

@@ -12,8 +12,11 @@ from tiny_shop import DAY_MS, NOW_MS, item, profile_after, view
 
 from contracts.events import Consent, Hide
 from contracts.items import ItemTable
+from contracts.neighbours import Neighbours
 from contracts.statistics import (
     LEAST_CLOSE,
+    LESSON,
+    WINDOW,
     Decay,
     Increments,
     Statistics,
@@ -83,8 +86,7 @@ def test_put_and_add_agree(shoppers):
     for lesson in lessons:
         added.add(lesson)
     pairs, trend = sums(lessons)
-    for name in NAMES:
-        put.put_followers(name, [(b, w) for (a, b), w in pairs.items() if a == name])
+    put.put_followers((name, [(b, w) for (a, b), w in pairs.items() if a == name]) for name in NAMES)
     put.put_trend(trend.items(), NOW_MS)
     rows, nows = np.arange(12, dtype=np.int32)[None, :], np.array([NOW_MS])
     for read in (Statistics.followers, Statistics.preceders):
@@ -134,8 +136,7 @@ def test_what_was_met_in_one_go_goes_together_more():
 def test_the_strongest_leader_is_named():
     table = table_of_items()
     statistics = Statistics(table)
-    statistics.put_followers("i1", [("i5", 2.0)])
-    statistics.put_followers("i2", [("i5", 3.0), ("i6", 1.0)])
+    statistics.put_followers([("i1", [("i5", 2.0)]), ("i2", [("i5", 3.0), ("i6", 1.0)])])
     recent = np.array([[1, 2, -1], [1, -1, -1], [3, 1, 2]], np.int32)
     assert statistics.strongest(recent, np.array([5, 6, 6], np.int32)).tolist() == [2, -1, 2]
     assert statistics.strongest_after(np.array([[5, 6, -1]], np.int32), np.array([2], np.int32)).tolist() == [5]
@@ -149,6 +150,33 @@ def test_an_item_that_comes_later_has_room():
         table.upsert(item(number))
     statistics.put_trend([("i2999", 2.0)], NOW_MS)
     assert (statistics.trending()[2999], len(statistics.trending())) == (2.0, 3000)
+
+
+def test_more_of_the_last_items_learn_what_came_than_say_what_comes():
+    past = [view(number, item_id=f"i{number}") for number in range(LESSON + 5)]
+    increments = Increments(Decay())
+    increments.learn(profile_after(past), view(LESSON + 5, item_id="new"))
+    assert set(increments.pairs) == {f"i{number}" for number in range(5, LESSON + 5)}
+    assert len(recent_items(profile_after(past))) == WINDOW < LESSON
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.dictionaries(st.integers(0, 9), st.floats(0.1, 9)))),
+    st.integers(1, 4),
+)
+def test_neighbours_are_the_strongest_of_what_grew(steps, width):
+    neighbours, reference = Neighbours(width), defaultdict(dict)
+    neighbours.fit(10)
+    for row, grown in steps:
+        before, counts = dict(reference[row]), reference[row]
+        for other, weight in grown.items():
+            counts[other] = max(weight, counts.get(other, 0.0))
+        reference[row] = dict(sorted(counts.items(), key=lambda count: (-count[1], count[0]))[:width])
+        assert set(neighbours.raised(row, grown)) == reference[row].items() - before.items()
+    lengths, to, weights = neighbours.beside(np.arange(-1, 10, dtype=np.int32))
+    found = zip(np.repeat(np.arange(-1, 10), lengths).tolist(), to.tolist(), weights.tolist(), strict=True)
+    expected = {(row, *count) for row, counts in reference.items() for count in counts.items()}
+    assert sorted(found) == sorted(expected)
 
 
 def test_who_said_no_teaches_nothing():

@@ -107,7 +107,7 @@ def test_terms_that_change_over_and_over_take_no_more_room() -> None:
         [], *(sorted(terms_of(each)) for each in kept), []
     ]  # fmt: skip
     assert terms.frequency.sum() == len(found.buckets)
-    assert terms._cells.size <= 1024
+    assert terms._runs.columns[0].size <= 1024
 
 
 def test_a_new_price_changes_no_word() -> None:
