@@ -21,6 +21,7 @@ from contracts.profile import Profile
 WINDOW = 10  # so many of a shopper's last items say what may come
 LESSON = 20  # so many of them does what comes teach
 NEIGHBOURS = 200
+AT_ONCE = 4096  # items that are taught before those that they lead to hear of it
 LANDMARK_MS = 1_735_689_600_000  # 2025-01-01; with 14 days of half-life good from 1987 to 2063
 HALF_LIFE_MS = 14 * 86_400_000
 
@@ -152,14 +153,20 @@ class Statistics:
     ) -> None:
         """Give each item its followers; what has another weight than before hears who leads to it."""
         row_of, leaders = self.table.row_of.get, defaultdict[int, dict[int, float]](dict)
-        for item, followers in found:
+        for number, (item, followers) in enumerate(found, start=1):
             row = row_of(item)
             if row is not None:
                 known = ((row_of(other), weight) for other, weight in followers)
                 for other, weight in how(row, {other: weight for other, weight in known if other is not None}):
                     leaders[other][row] = weight
+            if number % AT_ONCE == 0:
+                self._hear(leaders)
+        self._hear(leaders)
+
+    def _hear(self, leaders: dict[int, dict[int, float]]) -> None:
         for row, grown in leaders.items():
             self._preceders.raised(row, grown)
+        leaders.clear()
 
     def put_trend(self, trend: Iterable[tuple[ItemId, float]], latest_ms: int) -> None:
         """Set items' trends to these inflated weights."""
