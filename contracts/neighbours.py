@@ -1,10 +1,12 @@
 """Each item's strongest neighbours: the rows that count most beside it, and how much."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 from contracts.items import NO_ROW, Rows
-from contracts.runs import Integers, Runs
+from contracts.runs import Integers, Runs, owners_of_runs
 from contracts.terms import slots_of
 
 Weights = NDArray[np.float64]
@@ -28,7 +30,7 @@ class Sought:
 
         ``lengths`` [B, M]; ``to`` and ``weights`` [C] lie end to end.
         """
-        owners = np.repeat(np.arange(lengths.size), lengths.ravel())
+        owners = owners_of_runs(lengths.ravel())
         at = self._first[owners // max(1, lengths.shape[1]), self._slots[to]]
         hits = np.flatnonzero(at >= 0)
         found = np.zeros((lengths.size, self._width + 1))
@@ -50,11 +52,11 @@ class Neighbours:
         """Make room for at least so many rows."""
         self._runs.fit(rows)
 
-    def put(self, row: int, known: dict[int, float]) -> list[Count]:
+    def put(self, row: int, known: dict[int, float]) -> Iterator[Count]:
         """Set a row's neighbours. Returns those that were not so before."""
         return self._keep(row, self._of(row), known)
 
-    def raised(self, row: int, grown: dict[int, float]) -> list[Count]:
+    def raised(self, row: int, grown: dict[int, float]) -> Iterator[Count]:
         """Some counts grew; one that did not is as it was. Returns those that are not as before."""
         before = self._of(row)
         kept = {other: max(weight, before.get(other, 0.0)) for other, weight in grown.items()}
@@ -64,12 +66,12 @@ class Neighbours:
         to, weights = self._runs.of(row)
         return dict(zip(to.tolist(), weights.tolist(), strict=True))
 
-    def _keep(self, row: int, before: dict[int, float], counts: dict[int, float]) -> list[Count]:
-        """The strongest, ties to the lower row."""
+    def _keep(self, row: int, before: dict[int, float], counts: dict[int, float]) -> Iterator[Count]:
+        """The strongest, ties to the lower row. What changed is only found if somebody reads it."""
         if len(counts) > self._width:
             counts = dict(sorted(counts.items(), key=lambda count: (-count[1], count[0]))[: self._width])
         self._runs.put(row, list(counts), list(counts.values()))
-        return [(other, weight) for other, weight in counts.items() if before.get(other) != weight]
+        return ((other, weight) for other, weight in counts.items() if before.get(other) != weight)
 
     def beside(self, rows: Rows) -> tuple[Integers, Rows, Weights]:
         """How many neighbours each of ``rows`` [M] has; all of them, and their weights, [C] end to end."""
@@ -85,7 +87,7 @@ class Neighbours:
     def strongest(self, recent: Rows, others: Rows) -> Rows:
         """[M]: which of the rows ``recent`` [M, L] has ``others`` [M] most strongly beside it; -1 where none does."""
         lengths, to, found = self.beside(recent.ravel())
-        owners = np.repeat(np.arange(recent.size), lengths)
+        owners = owners_of_runs(lengths)
         hits = np.flatnonzero(to == others[owners // max(1, recent.shape[1])])
         weights = np.zeros(recent.size)
         weights[owners[hits]] = found[hits]

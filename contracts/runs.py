@@ -17,6 +17,11 @@ def numbers_of_runs(starts: Integers, lengths: Integers) -> Integers:
     return np.asarray(first + np.arange(len(first)), np.int64)
 
 
+def owners_of_runs(lengths: Integers) -> Integers:
+    """[C]: which of the M runs each cell is of."""
+    return np.repeat(np.arange(len(lengths)), lengths)
+
+
 def sums_of_runs(values: NDArray[Number], lengths: Integers) -> NDArray[Number]:
     """[M]: the sum of each run of ``values`` [C]; 0 of an empty one."""
     sums = np.zeros(len(lengths), values.dtype)

@@ -38,7 +38,7 @@ WEIGHTS = {
 REFUSALS = frozenset({Kind.CART_REMOVE, Kind.HIDE, Kind.REFUND})
 
 Scores = NDArray[np.float64]
-Weighted = tuple[ItemId, float]
+Taught = Iterable[tuple[ItemId, Iterable[tuple[ItemId, float]]]]  # items, and what follows each, by inflated weights
 
 
 class Decay(NamedTuple):
@@ -133,24 +133,22 @@ class Statistics:
             row = self.table.row_of.get(item)
             if row is not None:
                 self._trend[row] += weight
+        self._teach(self._followers.raised, self._summed(increments))
+
+    def _summed(self, increments: Increments) -> Taught:
+        """The sums so far of the pairs that were taught."""
         for item, followers in increments.pairs.items():
             sums = self._sums[item]
             for follower, weight in followers.items():
                 sums[follower] = sums.get(follower, 0.0) + weight
-        grown = (
-            (item, [(other, self._sums[item][other]) for other in followers])
-            for item, followers in increments.pairs.items()
-        )
-        self._teach(self._followers.raised, grown)
+            yield item, [(follower, sums[follower]) for follower in followers]
 
-    def put_followers(self, found: Iterable[tuple[ItemId, Iterable[Weighted]]]) -> None:
+    def put_followers(self, found: Taught) -> None:
         """Set items' followers to these inflated weights; the strongest are kept."""
         self._fit()
         self._teach(self._followers.put, found)
 
-    def _teach(
-        self, how: Callable[[int, dict[int, float]], list[Count]], found: Iterable[tuple[ItemId, Iterable[Weighted]]]
-    ) -> None:
+    def _teach(self, how: Callable[[int, dict[int, float]], Iterable[Count]], found: Taught) -> None:
         """Give each item its followers; what has another weight than before hears who leads to it."""
         row_of, leaders = self.table.row_of.get, defaultdict[int, dict[int, float]](dict)
         for number, (item, followers) in enumerate(found, start=1):

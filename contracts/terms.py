@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.messages import CatalogueItem
-from contracts.runs import Runs, sums_of_runs
+from contracts.runs import Runs, owners_of_runs, sums_of_runs
 
 BUCKETS = 1 << 16
 TERMS = 128
@@ -76,7 +76,7 @@ class Cells(NamedTuple):
 
     def owners(self) -> Integers:
         """[C]: which of the M rows each term is of."""
-        return np.repeat(np.arange(len(self.lengths)), self.lengths)
+        return owners_of_runs(self.lengths)
 
 
 class Terms:
@@ -95,7 +95,7 @@ class Terms:
     def put(self, row: int, item: CatalogueItem | None) -> None:
         """The terms of a row from now on; none where it is deleted."""
         self._runs.fit(row + 1)
-        before, terms = self._runs.of(row)[0].copy(), np.array(terms_of(item) if item else [], np.int32)
+        before, terms = self._runs.of(row)[0], np.array(terms_of(item) if item else [], np.int32)
         if np.array_equal(terms, before):
             return  # a new price or stock changes no word
         self._count(before, -1)
